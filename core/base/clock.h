@@ -1,0 +1,20 @@
+/*
+ * clock - the two clocks in use: the wall (stamps in the volume) and the monotonic one (time-outs).
+ *
+ * Layer: base.
+ */
+#ifndef JFSPRE_CORE_BASE_CLOCK_H
+#define JFSPRE_CORE_BASE_CLOCK_H
+
+#include <stdint.h>
+
+/* A moment as the volume stores it (juicefs-format.md 3.2). */
+struct moment {
+    int64_t sec; /* since the Unix epoch */
+    uint32_t nsec;
+};
+
+struct moment clock_now(void);
+uint64_t clock_mono_ms(void);
+
+#endif

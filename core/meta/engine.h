@@ -1,0 +1,65 @@
+/*
+ * engine - the contract of a metadata store: where names and inodes are kept.
+ *
+ * One engine per open volume and process.  Redis applies ops in a script, LMDB in C; nothing above
+ * knows which.  An op is applied whole or not at all, with every counter it touches.
+ *
+ * Layer:   meta; implementations use redis or lmdb.  Used by meta.c and the tools.
+ * Threads: the caller serialises (meta.c holds its lock).
+ */
+#ifndef JFSPRE_CORE_META_ENGINE_H
+#define JFSPRE_CORE_META_ENGINE_H
+
+#include "core/op/op.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum id_kind { ID_INODE, ID_SLICE }; /* counters nextinode, nextchunk (format 4) */
+
+/* One (key, field, value) of the volume for scans.  String: field is NULL.  Hash: field is its
+ * name.  List: field is NULL, called once an element in order.  Set and zset: field is the member,
+ * value the score or empty.  Borrowed during the call. */
+struct engine_item {
+    const char *key;
+    size_t key_len; /* without the cluster prefix */
+    char type;      /* 's' string 'h' hash 'l' list 'S' set 'z' zset */
+    const void *field;
+    size_t field_len;
+    const void *value;
+    size_t value_len;
+};
+typedef int (*engine_visit)(void *ctx, const struct engine_item *item); /* <0 stops the scan */
+
+struct engine;
+struct engine_ops {
+    /* Runs n ops in order, in one round trip; res[i] are the answers, each op_result_free()d by the
+     * caller.  0 when every op was answered (its own code may be an error); else -errno and no op's
+     * outcome is known. */
+    int (*call)(struct engine *e, const struct op_env *env, const struct op *ops, size_t n,
+                struct op_result *res);
+    /* Takes n ids; *first is the lowest (inodes 0 and 1 are never given). */
+    int (*take_ids)(struct engine *e, enum id_kind kind, uint32_t n, uint64_t *first);
+    /* The text of `setting`; -ENODATA: database not formatted. */
+    int (*get_setting)(struct engine *e, struct buf *json);
+    /* What `juicefs format` creates (format 1.2).  -EEXIST: a volume is there. */
+    int (*format)(struct engine *e, const struct buf *json, bool trash);
+    /* Visits each key whose name matches a glob, in no order; a key may come twice. */
+    int (*scan)(struct engine *e, const char *pattern, engine_visit visit, void *ctx);
+    const char *(*error)(const struct engine *e); /* text of the last failure, never NULL */
+    int (*fd)(const struct engine *e);            /* descriptor in use, -1: none */
+    void (*after_fork)(struct engine *e);
+    void (*close)(struct engine *e);
+};
+
+struct engine {
+    const struct engine_ops *ops;
+};
+
+/* Picks by the URL's scheme.  -EINVAL or -ENOTSUP with one line in err. */
+int engine_open(const char *url, struct engine **out, char *err, size_t errlen);
+
+/* engine_redis.c */
+int engine_redis_open(const char *url, struct engine **out, char *err, size_t errlen);
+
+#endif

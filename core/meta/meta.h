@@ -1,0 +1,46 @@
+/*
+ * meta - the names and inodes of one volume, as the vfs uses them: an engine, the volume's setting
+ * kept fresh, ids taken in ranges, and housekeeping that rides along with the next call.
+ *
+ * Layer:   meta; uses engine, op, format, base.  Used by vfs and tools.
+ * Threads: every call, from any thread; one lock inside.  After fork the child calls
+ *          meta_after_fork() before anything else.
+ * Errors:  0 or -errno as unlink(2) and its kin name them.  -EIO: the change may have happened.
+ */
+#ifndef JFSPRE_CORE_META_META_H
+#define JFSPRE_CORE_META_META_H
+
+#include "core/format/setting.h"
+#include "core/meta/engine.h"
+
+struct meta;
+
+/* Parses the URL and makes the engine; connects and reads `setting` at the first use.
+ * mount is the prefix ("/jfs"), used for absolute symlinks.  *out is the caller's: meta_close(). */
+int meta_open(const char *url, const char *mount, struct meta **out, char *err, size_t errlen);
+void meta_close(struct meta *m); /* sends what meta_later() holds; NULL is fine */
+void meta_after_fork(struct meta *m);
+/* fork(): the lock is held across it so that a child never inherits a half-used connection. */
+void meta_before_fork(struct meta *m);
+void meta_after_fork_parent(struct meta *m);
+
+/* The setting, read at most 12 s ago when a call was made since; connects at first use.
+ * 0, -ENODATA (not formatted), -ENOTSUP (feature refused), or a connection error; meta_error() says
+ * which in one line.  *out is valid until meta_close(). */
+int meta_setting(struct meta *m, const struct setting **out);
+
+/* Runs ops in one round trip; op.now is filled in when its sec is 0.  Re-reads an old setting on the way. */
+int meta_call(struct meta *m, struct op *ops, size_t n, struct op_result *res);
+
+int meta_new_inode(struct meta *m, uint64_t *ino);
+int meta_new_slice(struct meta *m, uint64_t *id);
+
+/* Keeps (id, size) pairs whose blocks are gone; an OP_FORGET goes with the next call or at close. */
+void meta_forget_later(struct meta *m, uint64_t id, uint32_t size);
+
+int meta_fd(const struct meta *m); /* descriptor in use or -1 */
+/* One line about the last failure of this process, never NULL; stable until the next call. */
+const char *meta_error(struct meta *m);
+struct engine *meta_engine(struct meta *m); /* for tools: scans */
+
+#endif

@@ -1,0 +1,80 @@
+/*
+ * rds - one connection to the metadata Redis and the one script that runs there.
+ *
+ * The only folder that includes hiredis.  A connection is made at the first call, closed and remade
+ * after fork, and remade once with back-off when it breaks.  What was sent before a break may have
+ * happened: a call that changes something is sent again only when it was certainly not received,
+ * else the answer is -EIO (DESIGN 7 makes that exact later).
+ *
+ * Layer:   uses format (keys), base.  Used by meta and tools.
+ * Threads: a caller serialises its calls on one connection.
+ * Errors:  -errno by the table in reply.c: down -ECONNREFUSED/-ETIMEDOUT..., LOADING -EAGAIN after
+ *          retries, READONLY -EROFS, OOM -ENOSPC, NOAUTH/WRONGPASS -EACCES, WRONGTYPE -EIO,
+ *          a failed script -EIO.  rds_error() has one line of text that names the server, never
+ *          the password.
+ */
+#ifndef JFSPRE_CORE_REDIS_RDS_H
+#define JFSPRE_CORE_REDIS_RDS_H
+
+#include "core/base/bytes.h"
+#include "core/format/keys.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A parsed metadata URL (juicefs-format.md 2). */
+struct rds_url {
+    char host[256];       /* or "" for a socket */
+    char socket[256];     /* path of a unix socket, or "" */
+    int port;
+    int db;
+    char user[128];
+    char password[512];
+    uint32_t read_timeout_ms, write_timeout_ms; /* defaults 30000, 5000 */
+    uint32_t min_backoff_ms, max_backoff_ms;    /* defaults 20, 10000 */
+    char shown[512]; /* the URL for messages: password replaced by **** */
+};
+
+/* Accepts redis:// unix:// and a bare host form.  -ENOTSUP with one line for rediss://, Sentinel
+ * and Cluster URLs; -EINVAL with one line for anything malformed or an unknown option.  The password
+ * comes from the URL, REDIS_PASSWORD, META_PASSWORD, the file META_PASSWORD_FILE, in this order. */
+int rds_url_parse(const char *url, struct rds_url *out, char *err, size_t errlen);
+
+struct rds;
+
+/* Keeps a copy of *url; does not connect. */
+int rds_open(const struct rds_url *url, struct rds **out);
+void rds_close(struct rds *r);          /* NULL is fine */
+void rds_after_fork(struct rds *r);     /* in the child: drops the parent's socket unused */
+const char *rds_error(const struct rds *r);
+const struct keys *rds_keys(const struct rds *r);
+int rds_fd(const struct rds *r); /* socket, or -1: the preload hides it from the program */
+
+/* A reply, decoded and type-checked by its readers; freed with rds_reply_free(). */
+struct rds_reply;
+void rds_reply_free(struct rds_reply *r);
+bool rds_reply_is_nil(const struct rds_reply *r);
+int rds_reply_int(const struct rds_reply *r, int64_t *out);                    /* -EIO: not one */
+int rds_reply_bytes(const struct rds_reply *r, const char **data, size_t *len); /* status too */
+int rds_reply_array(const struct rds_reply *r, size_t *count);
+const struct rds_reply *rds_reply_at(const struct rds_reply *r, size_t i); /* borrowed */
+
+struct rds_arg {
+    const void *data;
+    size_t len;
+};
+#define RDS_STR(s) ((struct rds_arg){(s), __builtin_strlen(s)})
+
+enum rds_effect { RDS_READS, RDS_CHANGES };
+
+/* One command.  *out is set on 0 only. */
+int rds_command(struct rds *r, enum rds_effect effect, const struct rds_arg *argv, size_t argc,
+                struct rds_reply **out);
+
+/* EVALSHA of the dispatcher (build-time text in lua_dispatch_text) with KEYS[1] = {prefix}setting
+ * and these arguments; NOSCRIPT loads it and tries again. */
+int rds_script(struct rds *r, enum rds_effect effect, const struct rds_arg *argv, size_t argc,
+               struct rds_reply **out);
+
+#endif
