@@ -1,0 +1,316 @@
+/*
+ * server.c - starts, stops and removes the redis-servers of a test program.
+ */
+#include "tests/lib/server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define EXTRA_MAX   32
+#define START_TRIES 3000 /* of 10 ms: only a machine in trouble needs more than a few */
+#define NAP_NS      10000000L
+#define CONNECT_SEC 10
+
+struct server {
+    char dir[64], socket[96], log[96], url[128];
+    char *extra[EXTRA_MAX + 1];
+    pid_t pid, owner;
+    redisContext *link;
+    struct server *next;
+};
+
+static struct server *servers;
+
+static void fatal(const struct server *s, const char *what)
+{
+    char line[512];
+    FILE *log = s ? fopen(s->log, "r") : NULL;
+
+    fprintf(stderr, "test server: %s\n", what);
+    while (log && fgets(line, sizeof(line), log))
+        fputs(line, stderr);
+    if (log)
+        fclose(log);
+    exit(99);
+}
+
+static void nap(void)
+{
+    nanosleep(&(struct timespec){0, NAP_NS}, NULL);
+}
+
+static void unlink_link(struct server *s)
+{
+    if (s->link)
+        redisFree(s->link);
+    s->link = NULL;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st, (void)type, (void)ftw;
+    return remove(path);
+}
+
+static void end(struct server *s, int sig)
+{
+    unlink_link(s);
+    if (s->pid > 0) {
+        kill(s->pid, sig);
+        kill(s->pid, SIGCONT);
+        while (waitpid(s->pid, NULL, 0) < 0 && errno == EINTR)
+            continue;
+    }
+    s->pid = 0;
+}
+
+static void clean_all(void)
+{
+    while (servers && servers->owner == getpid())
+        server_free(servers);
+}
+
+static void on_signal(int sig)
+{
+    /* A test program interrupted by hand: what is unsafe here at worst leaves a directory. */
+    clean_all();
+    signal(sig, SIG_DFL);
+    raise(sig);
+}
+
+static redisContext *link_up(struct server *s)
+{
+    redisContext *c = redisConnectUnixWithTimeout(s->socket, (struct timeval){CONNECT_SEC, 0});
+
+    if (!c || c->err) {
+        if (c)
+            redisFree(c);
+        return NULL;
+    }
+    return c;
+}
+
+static void run(struct server *s)
+{
+    const char *argv[EXTRA_MAX + 20] = {
+        "redis-server", "--port", "0", "--unixsocket", s->socket, "--dir",
+        s->dir,         "--save", "",  "--appendonly", "no",      "--logfile",
+        s->log};
+    size_t n = 13;
+    pid_t parent = getpid();
+
+    for (size_t i = 0; s->extra[i]; i++)
+        argv[n++] = s->extra[i];
+    unlink(s->socket);
+    s->pid = fork();
+    if (s->pid < 0)
+        fatal(s, "fork failed");
+    if (s->pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent)
+            _exit(1);
+        unsetenv("LD_PRELOAD");
+        int null = open("/dev/null", O_RDWR);
+        dup2(null, 0);
+        dup2(null, 1);
+        execvp(argv[0], (char *const *)argv);
+        fprintf(stderr, "redis-server: %s\n", strerror(errno));
+        _exit(127);
+    }
+    for (int i = 0; i < START_TRIES; i++) {
+        redisReply *r = NULL;
+
+        if (waitpid(s->pid, NULL, WNOHANG) == s->pid) {
+            s->pid = 0;
+            fatal(s, "redis-server ended at once");
+        }
+        s->link = link_up(s);
+        if (s->link)
+            r = redisCommand(s->link, "PING");
+        /* NOAUTH is an answer too; only LOADING means wait. */
+        int is_up = r && !(r->type == REDIS_REPLY_ERROR && strncmp(r->str, "LOADING", 7) == 0);
+        if (r)
+            freeReplyObject(r);
+        if (is_up)
+            return;
+        unlink_link(s);
+        nap();
+    }
+    fatal(s, "redis-server does not answer");
+}
+
+static struct server *prepare(void)
+{
+    static int is_registered;
+    struct server *s = calloc(1, sizeof(*s));
+
+    if (!s)
+        fatal(NULL, "no memory");
+    snprintf(s->dir, sizeof(s->dir), "/tmp/jfspre-test-XXXXXX");
+    if (!mkdtemp(s->dir))
+        fatal(NULL, "mkdtemp failed");
+    snprintf(s->socket, sizeof(s->socket), "%s/redis.sock", s->dir);
+    snprintf(s->log, sizeof(s->log), "%s/redis.log", s->dir);
+    s->owner = getpid();
+    s->next = servers;
+    servers = s;
+    if (!is_registered) {
+        is_registered = 1;
+        atexit(clean_all);
+        signal(SIGINT, on_signal);
+        signal(SIGTERM, on_signal);
+        signal(SIGHUP, on_signal);
+        signal(SIGABRT, on_signal);
+    }
+    return s;
+}
+
+struct server *server_start(void)
+{
+    struct server *s = prepare();
+
+    run(s);
+    return s;
+}
+
+struct server *server_start_with(const char *first, ...)
+{
+    struct server *s = prepare();
+    size_t n = 0;
+    va_list ap;
+
+    va_start(ap, first);
+    for (const char *a = first; a && n < EXTRA_MAX; a = va_arg(ap, const char *))
+        s->extra[n++] = strdup(a);
+    va_end(ap);
+    run(s);
+    return s;
+}
+
+void server_free(struct server *s)
+{
+    if (!s)
+        return;
+    for (struct server **p = &servers; *p; p = &(*p)->next) {
+        if (*p == s) {
+            *p = s->next;
+            break;
+        }
+    }
+    end(s, SIGKILL);
+    nftw(s->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    for (size_t i = 0; s->extra[i]; i++)
+        free(s->extra[i]);
+    free(s);
+}
+
+void server_stop(struct server *s)
+{
+    end(s, SIGTERM);
+}
+
+void server_kill(struct server *s)
+{
+    end(s, SIGKILL);
+}
+
+void server_again(struct server *s)
+{
+    end(s, SIGTERM);
+    run(s);
+}
+
+void server_freeze(struct server *s)
+{
+    int status;
+
+    kill(s->pid, SIGSTOP);
+    /* kill() only queues the signal: the caller relies on a server that is stopped. */
+    waitpid(s->pid, &status, WUNTRACED);
+}
+
+void server_unfreeze(struct server *s)
+{
+    kill(s->pid, SIGCONT);
+}
+
+const char *server_dir(const struct server *s)
+{
+    return s->dir;
+}
+
+const char *server_socket(const struct server *s)
+{
+    return s->socket;
+}
+
+pid_t server_pid(const struct server *s)
+{
+    return s->pid;
+}
+
+const char *server_url(struct server *s, int db)
+{
+    snprintf(s->url, sizeof(s->url), "unix://%s?db=%d", s->socket, db);
+    return s->url;
+}
+
+static redisReply *vdo(struct server *s, const char *fmt, va_list ap)
+{
+    if (!s->link)
+        s->link = link_up(s);
+    if (!s->link)
+        fatal(s, "no connection");
+    redisReply *r = redisvCommand(s->link, fmt, ap);
+    if (!r)
+        fatal(s, s->link->errstr);
+    return r;
+}
+
+redisReply *server_do(struct server *s, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    redisReply *r = vdo(s, fmt, ap);
+    va_end(ap);
+    return r;
+}
+
+long long server_int(struct server *s, const char *fmt, ...)
+{
+    va_list ap;
+    long long n = -1;
+
+    va_start(ap, fmt);
+    redisReply *r = vdo(s, fmt, ap);
+    va_end(ap);
+    switch (r->type) {
+    case REDIS_REPLY_INTEGER:
+        n = r->integer;
+        break;
+    case REDIS_REPLY_STATUS:
+        n = 0;
+        break;
+    case REDIS_REPLY_STRING:
+        n = (long long)r->len;
+        break;
+    case REDIS_REPLY_ARRAY:
+        n = (long long)r->elements;
+        break;
+    default:
+        break;
+    }
+    freeReplyObject(r);
+    return n;
+}

@@ -1,0 +1,43 @@
+/*
+ * server - a real redis-server of a test's own: unix socket in a fresh temporary directory, no
+ * persistence unless asked for.
+ *
+ * Everything is removed at exit of the process that started it, also after a failed assertion; the
+ * server dies with that process even when it is killed.  A forked child that exits cleans nothing.
+ * A server that cannot be started ends the test program with a line that says why: there is
+ * nothing left to test.
+ */
+#ifndef JFSPRE_TESTS_LIB_SERVER_H
+#define JFSPRE_TESTS_LIB_SERVER_H
+
+#include <hiredis/hiredis.h>
+#include <sys/types.h>
+
+struct server;
+
+/* Starts one and waits until it answers PING. */
+struct server *server_start(void);
+/* The same with further redis-server arguments, ended by NULL. */
+struct server *server_start_with(const char *first, ...) __attribute__((sentinel));
+void server_free(struct server *s); /* stops it, removes its directory; NULL is fine */
+
+void server_stop(struct server *s);   /* SIGTERM, waited for */
+void server_kill(struct server *s);   /* SIGKILL, waited for */
+void server_again(struct server *s);  /* starts it again: same directory, socket and arguments */
+void server_freeze(struct server *s); /* SIGSTOP: accepts connections, answers nothing */
+void server_unfreeze(struct server *s);
+
+const char *server_dir(const struct server *s);
+const char *server_socket(const struct server *s);
+pid_t server_pid(const struct server *s); /* 0: not running */
+/* "unix://SOCKET?db=N"; one buffer a server, overwritten by the next call. */
+const char *server_url(struct server *s, int db);
+
+/* One command over a connection of the test's own, as redisCommand(): freeReplyObject() the answer.
+ * The connection is in database 0 unless a SELECT was sent, and is made anew after a restart. */
+redisReply *server_do(struct server *s, const char *fmt, ...);
+/* The same for the number or the success alone: the integer, 0 for a status, -1 for nil or an
+ * error, else the length of a string or array. */
+long long server_int(struct server *s, const char *fmt, ...);
+
+#endif
