@@ -1,45 +1,100 @@
 # jfspre - see README.md; `make help` lists the targets.
 # `make demo` and `make check` install what is missing and do the rest.
+#
+# Everything made goes below build/.  CFLAGS, CPPFLAGS, LDFLAGS and CC are the user's; what the
+# project needs is in OWN.  preload/preload.mk and tools/tools.mk add what they build to ALL.
 
 CC       ?= gcc
+ifeq ($(origin CC),default)
+CC       := gcc
+endif
 CFLAGS   ?= -O2 -g
-OWN      := -std=gnu11 -D_GNU_SOURCE -I. -fvisibility=hidden -fPIC -Wall -Wextra -Wshadow \
-            -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-unused-parameter -MMD -MP
-ifdef WERROR
-OWN      += -Werror
-endif
-ifdef SAN
-OWN      += -fsanitize=$(SAN) -fno-omit-frame-pointer
-LDFLAGS  += -fsanitize=$(SAN)
-endif
-B        ?= build$(if $(SAN),-$(subst $(eval ,) ,-,$(SAN)))
+PREFIX   ?= /usr/local
+JOBS     ?= $(shell nproc)
+
+comma    := ,
+B        ?= build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
 GEN      := $(B)/gen
+
+WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
+            -Wno-unused-parameter $(if $(WERROR),-Werror)
+OWN      := -std=gnu11 -D_GNU_SOURCE -I. -I$(B) -fvisibility=hidden -fPIC $(WARN) -MMD -MP \
+            $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
 
 CORE_SRC := $(wildcard core/*/*.c) $(GEN)/lua_dispatch.c
 CORE_OBJ := $(patsubst %.c,$(B)/o/%.o,$(patsubst $(B)/%,%,$(CORE_SRC)))
 LIB      := $(B)/libcore.a
 LIBS     := -lhiredis -lpthread
+ALL      := $(LIB)
 
-.PHONY: all
-all: $(LIB) ## build everything
+.DEFAULT_GOAL := all
+.PHONY: all check tests lint fmt bench demo install deps clean help FORCE
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+-include preload/preload.mk tools/tools.mk
+
+# What was built with other flags or another compiler is built again.
+FLAGS    := $(CC) $(OWN) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)
+$(B)/flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(FLAGS)' | cmp -s - $@ || printf '%s\n' '$(FLAGS)' >$@
 
 $(GEN)/lua_dispatch.c: tools/gen_lua.sh $(wildcard lua/*.lua)
 	@mkdir -p $(@D)
 	tools/gen_lua.sh $@
 
-$(B)/o/gen/%.o: $(GEN)/%.c
+$(B)/o/gen/%.o: $(GEN)/%.c $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) $(OWN) $(CFLAGS) -c -o $@ $<
+	$(CC) $(OWN) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
-$(B)/o/%.o: %.c
+$(B)/o/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) $(OWN) $(CFLAGS) -c -o $@ $<
+	$(CC) $(OWN) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 $(LIB): $(CORE_OBJ)
 	rm -f $@ && ar rcs $@ $^
 
-.PHONY: clean
+include tests/tests.mk
+
+all: $(ALL) ## build the library and the command into build/
+
+tests: all $(TESTS) ## build the test programs
+
+check: ## install what is missing, build and run every test (T=name: those that match; SAN=...)
+	@tools/install_deps.sh check
+	@$(MAKE) --no-print-directory -j$(JOBS) tests
+	@B='$(B)' SAN='$(SAN)' tests/run '$(T)'
+
+lint: ## formatting, layers, exports, headers, cppcheck, scripts; both compilers without a warning
+	@tools/install_deps.sh lint
+	@tools/lint.sh
+
+fmt: ## format the C sources in place
+	git ls-files '*.c' '*.h' | xargs clang-format -i
+
+demo: ## install what is missing, unpack an archive into a volume, check it (ARCHIVE=x.tar)
+	@tools/install_deps.sh demo
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@B='$(B)' ARCHIVE='$(ARCHIVE)' tools/demo.sh
+
+bench: ## what it costs, as ratios within one run (RUNS=5, RTT_MS=1 adds a delayed round)
+	@tools/install_deps.sh check
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@B='$(B)' tools/bench/run
+
+install: all ## copy the library and the command below DESTDIR and PREFIX
+	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/lib'
+	install -m 755 $(B)/jfspre '$(DESTDIR)$(PREFIX)/bin/jfspre'
+	install -m 755 $(B)/libjfspre.so '$(DESTDIR)$(PREFIX)/lib/libjfspre.so'
+
+deps: ## install what building needs, or say what it is
+	@tools/install_deps.sh build
+
 clean: ## remove what was built
-	rm -rf build build-*
+	rm -rf build
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Concatenates lua/ into one C string with its SHA1:  gen_lua.sh OUT.c  (see lua/README.md)
 set -eu
-out=$1
+out=$(realpath -m "$1")
 cd "$(dirname "$0")/../lua"
 text=$(mktemp)
 trap 'rm -f "$text"' EXIT
@@ -17,4 +17,4 @@ done >"$text"
     sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/    "/' -e 's/$/\\n"/' "$text"
     echo '    ;'
     echo "const char lua_dispatch_sha1[] = \"$(sha1sum <"$text" | cut -d' ' -f1)\";"
-} >"$OLDPWD/$out"
+} >"$out"
