@@ -1,0 +1,76 @@
+/*
+ * preload.h - what every wrap_*.c includes, and the two shapes of a wrapper.
+ *
+ * Three names per call: ours vfs_x, libc's REAL(x), exported x.  An exported function is a thin
+ * shell: plainly not ours -> tail call to libc.  The rest is in a function of its own, x_ours, so
+ * that the big frame (struct route holds a path) is only paid for by paths of ours.
+ *
+ * PATH_CALL:  by path.  The parameters must be named `path` and, where there is one, `dir`; `args`
+ *             repeats the call.  `ours` sees at.v and at.loc and gives >= 0 or -errno.
+ * FD_CALL:    by descriptor.  The parameter must be named `fd`.  `ours` sees c.v, f and fd.
+ * A call that differs in a step is written out by hand; the macros never grow a flag.
+ */
+#ifndef JFSPRE_PRELOAD_PRELOAD_H
+#define JFSPRE_PRELOAD_PRELOAD_H
+
+#include "core/vfs/vfs.h"
+#include "preload/fdtab.h"
+#include "preload/guard.h"
+#include "preload/init.h"
+#include "preload/libc_old.h"
+#include "preload/real.h"
+#include "preload/route.h"
+#include "preload/to_libc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#define EXPORT __attribute__((visibility("default")))
+#define SLOW   static __attribute__((noinline))
+
+/* clang-format off */
+#define PATH_CALL_(ret, name, params, args, dirfd, climb, ours)      \
+    SLOW ret name##_ours params                                       \
+    {                                                                 \
+        struct route at;                                              \
+        if (!route_at(&at, dirfd, path))                              \
+            return REAL(name) args;                                   \
+        long rc = at.err ? at.err : (long)(ours);                     \
+        if (route_put(&at, rc)) {                                     \
+            climb;                                                    \
+            path = at.loc.native;                                     \
+            return REAL(name) args;                                   \
+        }                                                             \
+        return (ret)to_libc(rc);                                      \
+    }                                                                 \
+    EXPORT ret name params                                            \
+    {                                                                 \
+        if (route_native(dirfd, path))                                \
+            return REAL(name) args;                                   \
+        return name##_ours args;                                      \
+    }
+#define PATH_CALL(ret, name, params, args, ours)    PATH_CALL_(ret, name, params, args, AT_FDCWD, , ours)
+#define PATH_CALL_AT(ret, name, params, args, ours) PATH_CALL_(ret, name, params, args, dir, dir = AT_FDCWD, ours)
+
+#define FD_CALL(ret, name, params, args, ours)                        \
+    SLOW ret name##_ours params                                       \
+    {                                                                 \
+        struct vfs_fd f;                                              \
+        struct call c;                                                \
+        if (guard_inside() || !fdtab_get(fd, &f))                     \
+            return REAL(name) args;                                   \
+        call_begin(&c);                                               \
+        long rc = c.err ? c.err : (long)(ours);                       \
+        call_end(&c);                                                 \
+        return (ret)to_libc(rc);                                      \
+    }                                                                 \
+    EXPORT ret name params                                            \
+    {                                                                 \
+        if (!fdtab_may(fd))                                           \
+            return REAL(name) args;                                   \
+        return name##_ours args;                                      \
+    }
+/* clang-format on */
+
+#endif
