@@ -1,0 +1,204 @@
+# shellcheck shell=bash
+# What shell tests share; source it first:  . "$(dirname "$0")/../lib/env.sh"
+#
+# A test has a directory of its own, $W, and what it starts through these functions ends with it.
+# $SO, $JFSPRE: what is tested.  $JUICEFS: the stock client, or empty.  $PY: Debian's python3.
+set -euo pipefail
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+B=$(realpath -m "${B:-$ROOT/build}")
+SO=$B/libjfspre.so
+JFSPRE=$B/jfspre
+JUICEFS=${JUICEFS:-$ROOT/build/venv/bin/juicefs}
+[ -x "$JUICEFS" ] || JUICEFS=$(command -v juicefs || true)
+PY=$(command -v /usr/bin/python3 || command -v python3)
+PREFIX=/jfs
+
+W=$(mktemp -d "${TMPDIR:-/tmp}/jfspre-test.XXXXXX")
+chmod 755 "$W"
+SHM=$W/shm
+[ -z "${TEST_SHM:-}" ] || SHM=$TEST_SHM
+mkdir -p "$W/bucket" "$W/cache" "$W/home" "$SHM"
+chmod 1777 "$W/cache" "$SHM"
+export HOME=$W/home LC_ALL=C.UTF-8
+NAME=vol
+BUCKET=$W/bucket
+
+PIDS=()   # processes of ours, ended by their numbers
+MOUNTS=() # mount points of ours
+
+cleanup() {
+    local status=$? p i
+    trap - EXIT
+    set +e
+    for ((i = ${#MOUNTS[@]} - 1; i >= 0; i--)); do
+        umount "${MOUNTS[i]}" 2>/dev/null || umount -l "${MOUNTS[i]}" 2>/dev/null
+    done
+    for p in "${PIDS[@]}"; do kill -CONT "$p" 2>/dev/null; kill "$p" 2>/dev/null; done
+    for p in "${PIDS[@]}"; do wait "$p" 2>/dev/null; done
+    if [ -e "$PREFIX" ] && [ -z "${PREFIX_WAS:-}" ]; then
+        echo "not ok $PREFIX appeared in the native tree: a call went past us"
+        rm -rf "$PREFIX"
+        [ $status != 0 ] || status=1
+    fi
+    rm -rf "$W"
+    exit $status
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+[ ! -e "$PREFIX" ] || PREFIX_WAS=yes
+
+say() { printf '%s\n' "$*"; }
+skip_all() {
+    say "$*"
+    exit 77
+}
+need_stock() { [ -n "$JUICEFS" ] || skip_all "no stock juicefs client here"; }
+can_mount() { [ -r /dev/fuse ] && [ "$(id -u)" = 0 ]; }
+need_fuse() { can_mount || skip_all "no /dev/fuse, or not root: nothing can be mounted"; }
+need_root() { [ "$(id -u)" = 0 ] || skip_all "needs root"; }
+
+# --- cases: a failing one does not end the test, the closing finish() tells ---------------------
+FAILED=0
+CASES=0
+ok() {
+    say "ok $1"
+    CASES=$((CASES + 1))
+}
+not_ok() {
+    say "not ok $1"
+    FAILED=$((FAILED + 1))
+}
+# case_of NAME CMD...: the case passes when the command does
+case_of() {
+    local name=$1
+    shift
+    if "$@"; then ok "$name"; else not_ok "$name"; fi
+}
+finish() { [ $FAILED = 0 ] && [ $CASES -gt 0 ]; }
+
+# eventually SECONDS CMD...: waits until the command succeeds
+eventually() {
+    local end=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        [ $SECONDS -lt $end ] || return 1
+        sleep 0.02
+    done
+}
+
+# --- Redis ---------------------------------------------------------------------------------------
+SOCK=$W/redis.sock
+META="unix://$SOCK?db=0"
+REDIS_PID=
+
+rcli() { redis-cli -s "$SOCK" "$@"; }
+redis_answers() { [ "$(rcli ping 2>/dev/null)" = PONG ]; }
+# redis_start [ARGS]: may be called again after redis_kill
+redis_start() {
+    redis-server --port 0 --unixsocket "$SOCK" --unixsocketperm 777 --dir "$W" --save '' \
+        --appendonly no --daemonize no "$@" >>"$W/redis.log" 2>&1 &
+    REDIS_PID=$!
+    PIDS+=("$REDIS_PID")
+    eventually 20 redis_answers || {
+        cat "$W/redis.log"
+        return 1
+    }
+}
+redis_kill() { # [SIGNAL]
+    kill "-${1:-KILL}" "$REDIS_PID"
+    wait "$REDIS_PID" 2>/dev/null || true
+}
+
+# --- volumes --------------------------------------------------------------------------------------
+stock() { "$JUICEFS" --no-color "$@"; }
+format_stock() { # [ARGS]
+    stock format --storage file --bucket "$BUCKET" "$@" "$META" $NAME >"$W/format.log" 2>&1 || {
+        cat "$W/format.log"
+        return 1
+    }
+}
+format_ours() { "$JFSPRE" format "$META" $NAME --storage file --bucket "$BUCKET" "$@" >"$W/format.log" 2>&1 || {
+    cat "$W/format.log"
+    return 1
+}; }
+
+# Runs a program under the preload.  With a sanitizer its runtime has to come first.
+PRELOAD=$SO
+case ${SAN:-} in
+*address*) PRELOAD="$(gcc -print-file-name=libasan.so):$SO" ;;
+*thread*) PRELOAD="$(gcc -print-file-name=libtsan.so):$SO" ;;
+*undefined*) PRELOAD="$(gcc -print-file-name=libubsan.so):$SO" ;;
+esac
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0}
+JFS_ENV=(JFSPRE_META="$META" JFSPRE_PREFIX="$PREFIX" JFSPRE_CACHE_DIR="$W/cache")
+jfs() { env "${JFS_ENV[@]}" LD_PRELOAD="$PRELOAD" "$@"; }
+# The command with the same configuration, without the preload.
+jfspre() { env "${JFS_ENV[@]}" "$JFSPRE" "$@"; }
+
+MNT=$W/mnt
+mounted() { [ "$(stat -c %i "$MNT" 2>/dev/null)" = 1 ]; }
+stock_mount() { # [ARGS]
+    mkdir -p "$MNT"
+    stock mount --no-usage-report --backup-meta 0 --cache-dir "$W/stockcache" --cache-size 256 \
+        --enable-xattr "$@" "$META" "$MNT" >"$W/mount.log" 2>&1 &
+    PIDS+=($!)
+    MOUNTS+=("$MNT")
+    eventually 30 mounted || {
+        cat "$W/mount.log"
+        return 1
+    }
+}
+stock_umount() {
+    local i
+    for i in 1 2 3 4 5 6 7 8 9 10; do
+        umount "$MNT" 2>/dev/null && break
+        [ "$i" -lt 10 ] || umount -l "$MNT"
+        sleep 0.2
+    done
+    unset 'MOUNTS[-1]'
+}
+
+# --- judging ---------------------------------------------------------------------------------------
+# One line an object: type, mode, owner, size, mtime, link, hard-link group, xattrs, content hash.
+tree() { "$PY" "$ROOT/tests/lib/tree.py" "$@"; }
+tree_of_volume() { jfs "$PY" "$ROOT/tests/lib/tree.py" "$@"; }
+# same NAME A B: a case; the two files are equal
+same() {
+    if cmp -s "$2" "$3"; then
+        ok "$1"
+    else
+        diff "$2" "$3" | head -"${DIFF_LINES:-40}" || true
+        not_ok "$1"
+    fi
+}
+quiet() { # shows the output of a command only when it fails
+    if ! "$@" >"$W/quiet.log" 2>&1; then
+        say "failed: $*"
+        tail -40 "$W/quiet.log"
+        return 1
+    fi
+}
+# The stock checkers find nothing: exit status, and not a line of warning or worse.  The root has no
+# directory statistics until a stock client counted them (juicefs-format.md 1.2), so that is done first.
+stock_finds_nothing() {
+    [ "$(rcli hexists dirUsedSpace 1)" = 1 ] ||
+        quiet stock fsck --path / --repair --sync-dir-stat "$META" || return 1
+    quiet stock fsck "$META" || return 1
+    cp "$W/quiet.log" "$W/fsck.log"
+    quiet stock fsck --path / -r --sync-dir-stat "$META" || return 1
+    cat "$W/quiet.log" >>"$W/fsck.log"
+    quiet env JFS_GC_SKIPPEDTIME=0 "$JUICEFS" --no-color gc "$META" || return 1
+    cat "$W/quiet.log" >>"$W/fsck.log"
+    if grep -E '<(WARNING|ERROR|FATAL)>|lost|broken' "$W/fsck.log" |
+        grep -vE 'AOF is not enabled|Set storage tier'; then return 1; fi
+    if ! grep -Eq ' 0 leaked' "$W/fsck.log"; then
+        tail -5 "$W/fsck.log"
+        return 1
+    fi
+}
+our_fsck() { quiet jfspre fsck; }
+checkers() { # NAME: two cases
+    case_of "$1: our fsck" our_fsck
+    [ -z "$JUICEFS" ] || case_of "$1: stock fsck and gc" stock_finds_nothing
+}
