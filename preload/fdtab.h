@@ -8,7 +8,8 @@
  * Our own descriptors (socket, staging table) are not in here; they are asked from the volume, kept
  * out of the program's reach and moved when the program wants their number.
  *
- * Threads: every call, from any thread; writers are called inside a guard (or with signals blocked).
+ * Threads: every call, from any thread; writers are called inside a guard (or with signals
+ * blocked).
  */
 #ifndef JFSPRE_PRELOAD_FDTAB_H
 #define JFSPRE_PRELOAD_FDTAB_H

@@ -12,8 +12,8 @@
 #include <stdint.h>
 
 struct guard {
-    uint64_t mask;  /* kernel's signal mask to go back to */
-    int cancel;     /* state to go back to */
+    uint64_t mask; /* kernel's signal mask to go back to */
+    int cancel;    /* state to go back to */
     int saved_errno;
 };
 

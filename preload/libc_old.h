@@ -26,9 +26,8 @@ char *__realpath_chk(const char *path, char *buf, size_t size);
 char *__getcwd_chk(char *buf, size_t len, size_t size);
 char *__getwd_chk(char *buf, size_t size);
 
-int __libc_start_main(int (*main)(int, char **, char **), int argc, char **argv,
-                      void (*init)(void), void (*fini)(void), void (*rtld_fini)(void),
-                      void *stack_end);
+int __libc_start_main(int (*main)(int, char **, char **), int argc, char **argv, void (*init)(void),
+                      void (*fini)(void), void (*rtld_fini)(void), void *stack_end);
 /* Ends the process with libc's "buffer overflow detected". */
 void __chk_fail(void) __attribute__((noreturn));
 void __fortify_fail(const char *msg) __attribute__((noreturn));

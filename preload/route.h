@@ -38,8 +38,8 @@ struct route {
 
 /* Process-wide facts that the fast path reads. */
 extern struct route_facts {
-    bool on; /* a prefix is served in this process */
-    char lead; /* first byte of the prefix's first component */
+    bool on;                  /* a prefix is served in this process */
+    char lead;                /* first byte of the prefix's first component */
     _Atomic uint64_t cwd_ino; /* directory of ours that is the current one; 0: native */
 } route_facts;
 
@@ -60,7 +60,8 @@ bool route_put(struct route *r, long rc);
 /* Is (dir, path) an object of ours?  For callers that only refuse. */
 bool route_is_ours(int dir, const char *path);
 
-/* --- prefix and current directory, for init.c and wrap_cwd.c ------------------------------------ */
+/* --- prefix and current directory, for init.c and wrap_cwd.c ------------------------------------
+ */
 
 /* prefix: absolute, normalised; copied.  "/" or "" turns routing off. */
 void route_set_prefix(const char *prefix);
