@@ -1,0 +1,40 @@
+-- perm - who may do what, as the kernel decides for a local file system (juicefs-format.md 5.0).
+
+-- Is gid the caller's group or one of its supplementary ones?
+function perm.in_group(op, gid)
+    if op.gid == gid then
+        return true
+    end
+    local gids = op.gids
+    for i = 1, #gids - 3, 4 do
+        if unpack_at(">I4", gids, i) == gid then
+            return true
+        end
+    end
+    return false
+end
+
+-- Does *a* grant every bit of mask (4 read, 2 write, 1 search or execute)?
+function perm.check(op, a, mask)
+    if op.uid == 0 then
+        return mask % 2 == 0 or a.type == T.DIR or band(a.mode, 73) ~= 0 -- 0111
+    end
+    local mode = a.mode
+    if a.acl and band(mode, 56) ~= 0 then -- 070
+        local granted = acl.check(op, a, mask)
+        if granted ~= nil then
+            return granted
+        end
+    end
+    if op.uid == a.uid then
+        mode = floor(mode / 64)
+    elseif perm.in_group(op, a.gid) then
+        mode = floor(mode / 8)
+    end
+    return band(mode, mask) == mask
+end
+
+-- Is a name of the object *a* in the directory d protected by d's sticky bit?
+function perm.sticky(op, d, a)
+    return op.uid ~= 0 and band(d.mode, 512) ~= 0 and op.uid ~= d.uid and op.uid ~= a.uid
+end
