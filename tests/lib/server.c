@@ -20,9 +20,10 @@
 #define START_TRIES 3000 /* of 10 ms: only a machine in trouble needs more than a few */
 #define NAP_NS      10000000L
 #define CONNECT_SEC 10
+#define TMP_LEN_MAX 70 /* a socket's path has at most 107 bytes */
 
 struct server {
-    char dir[64], socket[96], log[96], url[128];
+    char dir[96], socket[108], log[108], url[160];
     char *extra[EXTRA_MAX + 1];
     pid_t pid, owner;
     redisContext *link;
@@ -156,7 +157,10 @@ static struct server *prepare(void)
 
     if (!s)
         fatal(NULL, "no memory");
-    snprintf(s->dir, sizeof(s->dir), "/tmp/jfspre-test-XXXXXX");
+    const char *tmp = getenv("TMPDIR");
+    if (!tmp || strlen(tmp) > TMP_LEN_MAX)
+        tmp = "/tmp";
+    snprintf(s->dir, sizeof(s->dir), "%s/jfspre-test-XXXXXX", tmp);
     if (!mkdtemp(s->dir))
         fatal(NULL, "mkdtemp failed");
     snprintf(s->socket, sizeof(s->socket), "%s/redis.sock", s->dir);

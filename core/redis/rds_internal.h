@@ -1,0 +1,51 @@
+/*
+ * rds_internal - what the files of core/redis share.
+ */
+#ifndef JFSPRE_CORE_REDIS_RDS_INTERNAL_H
+#define JFSPRE_CORE_REDIS_RDS_INTERNAL_H
+
+#include "core/redis/rds.h"
+
+#include <hiredis/hiredis.h>
+#include <sys/types.h>
+
+#define RDS_IN_BYTES    (64 * 1024)
+#define RDS_ERROR_BYTES 1536
+
+struct rds {
+    struct rds_url url;
+    struct keys keys;
+    int fd; /* -1: not connected */
+    dev_t fd_dev;
+    ino_t fd_ino; /* of the socket: a program may close it and get its number for something else */
+    pid_t owner;  /* process that connected */
+    bool was_up;  /* a connection worked before: worth waiting for a server that restarts */
+    bool has_error;
+    redisReader *reader;
+    struct buf out; /* request being sent */
+    char error[RDS_ERROR_BYTES];
+    char in[RDS_IN_BYTES];
+};
+
+/* Sets rds_error() to "SERVER: text" and returns rc. */
+int rds_fail(struct rds *r, int rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* conn.c.  A connection that is usable now: 0 or -errno.  Drop closes it without a word. */
+int rds_connect(struct rds *r);
+void rds_drop(struct rds *r);
+void rds_sleep_ms(uint32_t ms);
+
+/* exchange.c.  Sends r->out and reads n replies over the present connection, no retry; *sent says
+ * how many bytes the kernel took.  On an error the connection is dropped and out[] is empty. */
+int rds_transfer(struct rds *r, size_t n, struct rds_reply **out, size_t *sent);
+void rds_format(struct buf *out, const struct rds_arg *argv, size_t argc);
+
+/* reply.c.  The errno of an error's text; *retry: refused for the moment, nothing was done. */
+int rds_text_errno(const char *text, bool *retry);
+const char *rds_reply_text(const struct rds_reply *r); /* of an error, else NULL */
+
+/* url_option.c.  One name=value of a URL's query, both decoded; "db" too. */
+int rds_url_option(struct rds_url *u, const char *name, const char *value, char *err,
+                   size_t errlen);
+
+#endif
