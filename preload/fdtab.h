@@ -22,10 +22,12 @@
 #define FDTAB_CHUNK  256
 #define FDTAB_CHUNKS 4096 /* descriptors 0 .. 2^20 - 1; above, nothing is ever ours */
 
+#define FDTAB_WORDS (sizeof(struct vfs_fd) / sizeof(uint64_t))
+
 struct fdtab_entry {
     _Atomic uint32_t seq; /* odd while written */
     _Atomic bool used;
-    struct vfs_fd fd;
+    _Atomic uint64_t word[FDTAB_WORDS]; /* the struct vfs_fd */
 };
 
 extern _Atomic bool fdtab_any; /* false: no descriptor of ours has ever been seen here */
@@ -61,6 +63,9 @@ int fdtab_next(int fd);
 /* Asks the kernel what fd is and records it: true when it is ours.  For descriptors that came from
  * somewhere else: /proc/self/fd/N opened, received, inherited.  Needs the volume. */
 bool fdtab_identify(struct vfs *v, int fd, struct vfs_fd *out);
+
+/* In a forked child: an entry that another thread was just writing is asked from the kernel. */
+void fdtab_after_fork(struct vfs *v);
 
 /* --- our own descriptors --- */
 

@@ -7,6 +7,7 @@
  *
  * PATH_CALL:  by path.  The parameters must be named `path` and, where there is one, `dir`; `args`
  *             repeats the call.  `ours` sees at.v and at.loc and gives >= 0 or -errno.
+ * FOLLOW_CALL: the same for calls that follow a symlink at the end of path.
  * FD_CALL:    by descriptor.  The parameter must be named `fd`.  `ours` sees c.v, f and fd.
  * A call that differs in a step is written out by hand; the macros never grow a flag.
  */
@@ -30,11 +31,11 @@
 #define SLOW   static __attribute__((noinline))
 
 /* clang-format off */
-#define PATH_CALL_(ret, name, params, args, dirfd, climb, ours)      \
+#define PATH_CALL_(router, ret, name, params, args, dirfd, climb, ours) \
     SLOW ret name##_ours params                                       \
     {                                                                 \
         struct route at;                                              \
-        if (!route_at(&at, dirfd, path))                              \
+        if (!router(&at, dirfd, path))                                \
             return REAL(name) args;                                   \
         long rc = at.err ? at.err : (long)(ours);                     \
         if (route_put(&at, rc)) {                                     \
@@ -50,8 +51,12 @@
             return REAL(name) args;                                   \
         return name##_ours args;                                      \
     }
-#define PATH_CALL(ret, name, params, args, ours)    PATH_CALL_(ret, name, params, args, AT_FDCWD, , ours)
-#define PATH_CALL_AT(ret, name, params, args, ours) PATH_CALL_(ret, name, params, args, dir, dir = AT_FDCWD, ours)
+#define PATH_CALL(ret, name, params, args, ours) \
+    PATH_CALL_(route_at, ret, name, params, args, AT_FDCWD, , ours)
+#define PATH_CALL_AT(ret, name, params, args, ours) \
+    PATH_CALL_(route_at, ret, name, params, args, dir, dir = AT_FDCWD, ours)
+#define FOLLOW_CALL(ret, name, params, args, ours) \
+    PATH_CALL_(route_follow, ret, name, params, args, AT_FDCWD, , ours)
 
 #define FD_CALL(ret, name, params, args, ours)                        \
     SLOW ret name##_ours params                                       \

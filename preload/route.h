@@ -36,12 +36,8 @@ struct route {
     struct call call;
 };
 
-/* Process-wide facts that the fast path reads. */
-extern struct route_facts {
-    bool on;                  /* a prefix is served in this process */
-    char lead;                /* first byte of the prefix's first component */
-    _Atomic uint64_t cwd_ino; /* directory of ours that is the current one; 0: native */
-} route_facts;
+/* Inode of the current directory when it is one of ours; 0: native. */
+extern _Atomic uint64_t route_cwd;
 
 /* Plainly libc's?  No lock, no allocation, no system call.  false: ask route_at(). */
 bool route_native(int dir, const char *path);
@@ -50,15 +46,22 @@ bool route_native(int dir, const char *path);
  * false: libc's, nothing to undo. */
 bool route_at(struct route *r, int dir, const char *path);
 
-/* The same for a second path while the first is held: fills loc only.  1 ours, 0 libc's. */
-int route_second(struct route *r, int dir, const char *path, struct vfs_loc *loc);
+/* The same for calls that follow a last component that is a symlink: /proc/self/fd/N and /dev/fd/N
+ * themselves are then the open object, not a link of the kernel's. */
+bool route_follow(struct route *r, int dir, const char *path);
+
+/* The object that dir is itself: a descriptor of ours, or AT_FDCWD in a directory of ours. */
+bool route_base(struct route *r, int dir);
+
+/* Only finds out: fills loc, takes nothing.  For the second path of a call. */
+bool route_find(int dir, const char *path, struct vfs_loc *loc);
 
 /* Leaves the guard.  true when rc is VFS_ESCAPE: the caller makes the libc call on r->loc.native
  * with AT_FDCWD instead. */
 bool route_put(struct route *r, long rc);
 
-/* Is (dir, path) an object of ours?  For callers that only refuse. */
-bool route_is_ours(int dir, const char *path);
+/* N when path is /proc/self/fd/N, /dev/fd/N or a kin of them, else -1. */
+int route_magic_fd(const char *path);
 
 /* --- prefix and current directory, for init.c and wrap_cwd.c ------------------------------------
  */
@@ -66,7 +69,5 @@ bool route_is_ours(int dir, const char *path);
 /* prefix: absolute, normalised; copied.  "/" or "" turns routing off. */
 void route_set_prefix(const char *prefix);
 const char *route_prefix(void);
-void route_cwd_ours(uint64_t ino);
-void route_cwd_native(void); /* changed to some native directory: its path is asked when needed */
 
 #endif

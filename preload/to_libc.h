@@ -30,7 +30,7 @@ static inline void *to_libc_null(long rc)
 }
 
 void stat_to_libc(const struct vfs_stat *s, struct stat *out);
-void statx_to_libc(const struct vfs_stat *s, unsigned mask, struct statx *out);
+void statx_to_libc(const struct vfs_stat *s, struct statx *out);
 void statfs_to_libc(const struct vfs_statfs *s, struct statfs *out);
 void statvfs_to_libc(const struct vfs_statfs *s, struct statvfs *out);
 
