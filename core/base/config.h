@@ -2,8 +2,10 @@
  * config - what the user set, from (first wins): flags of the command, environment, the user's
  * file ~/.config/jfspre/config, the host's file /etc/jfspre.conf.  DESIGN 13.
  *
- * Files hold `name = value` lines; names: meta prefix cache-dir log; # begins a comment.
- * An unknown name is an error that says the file, the line and the name.
+ * Files hold `name = value` lines; names: meta prefix cache-dir log; # begins a comment at the
+ * start of a line or after a blank.  An unknown name is an error that says the file, the line and
+ * the name.  The files are read only when neither a flag nor the environment names a volume
+ * (`meta`), so a process that has JFSPRE_META opens none; an empty variable counts as unset.
  *
  * Layer: base.  Threads: none; read once at start.
  */
