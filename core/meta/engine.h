@@ -44,16 +44,20 @@ struct engine_ops {
     int (*get_setting)(struct engine *e, struct buf *json);
     /* What `juicefs format` creates (format 1.2).  -EEXIST: a volume is there. */
     int (*format)(struct engine *e, const struct buf *json, bool trash);
-    /* Visits each key whose name matches a glob, in no order; a key may come twice. */
+    /* Visits each key whose name matches a glob, in no order; a key or field may come twice when
+     * others change the volume meanwhile. */
     int (*scan)(struct engine *e, const char *pattern, engine_visit visit, void *ctx);
-    const char *(*error)(const struct engine *e); /* text of the last failure, never NULL */
-    int (*fd)(const struct engine *e);            /* descriptor in use, -1: none */
+    const char *(*name)(const struct engine *e);   /* the URL without its password */
+    const char *(*error)(const struct engine *e);  /* "NAME: what failed last", never NULL */
+    int (*fd)(const struct engine *e);             /* descriptor in use, -1: none */
+    void (*fd_moved)(struct engine *e, int fresh); /* it was dup'ed there: rds_fd_moved() */
     void (*after_fork)(struct engine *e);
     void (*close)(struct engine *e);
 };
 
 struct engine {
     const struct engine_ops *ops;
+    uint32_t id_batch[2]; /* ids to take at a time by enum id_kind, from the URL */
 };
 
 /* Picks by the URL's scheme.  -EINVAL or -ENOTSUP with one line in err. */

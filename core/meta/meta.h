@@ -18,27 +18,34 @@ struct meta;
 /* Parses the URL and makes the engine; connects and reads `setting` at the first use.
  * mount is the prefix ("/jfs"), used for absolute symlinks.  *out is the caller's: meta_close(). */
 int meta_open(const char *url, const char *mount, struct meta **out, char *err, size_t errlen);
-void meta_close(struct meta *m); /* sends what meta_later() holds; NULL is fine */
+void meta_close(struct meta *m); /* sends what meta_forget_later() holds; NULL is fine */
 void meta_after_fork(struct meta *m);
 /* fork(): the lock is held across it so that a child never inherits a half-used connection. */
 void meta_before_fork(struct meta *m);
 void meta_after_fork_parent(struct meta *m);
 
 /* The setting, read at most 12 s ago when a call was made since; connects at first use.
- * 0, -ENODATA (not formatted), -ENOTSUP (feature refused), or a connection error; meta_error() says
- * which in one line.  *out is valid until meta_close(). */
+ * 0, -ENODATA (not formatted), -ENOTSUP (feature refused), -EIO (`setting` is not a volume's), or a
+ * connection error; meta_error() says which in one line.  *out is valid until meta_close() and does
+ * not change: ask again to see a newer one.
+ * A volume whose `setting` vanished (-ENODATA) or got another UUID (-EIO) is not touched any more.
+ */
 int meta_setting(struct meta *m, const struct setting **out);
+void meta_setting_stale(struct meta *m); /* the next call reads it anew, however young it is */
 
-/* Runs ops in one round trip; op.now is filled in when its sec is 0.  Re-reads an old setting on the way. */
+/* Runs ops in one round trip; op.now is filled in when its sec is 0.  Re-reads an old setting on
+ * the way. */
 int meta_call(struct meta *m, struct op *ops, size_t n, struct op_result *res);
 
 int meta_new_inode(struct meta *m, uint64_t *ino);
 int meta_new_slice(struct meta *m, uint64_t *id);
 
-/* Keeps (id, size) pairs whose blocks are gone; an OP_FORGET goes with the next call or at close. */
+/* Keeps (id, size) pairs whose blocks are gone; an OP_FORGET goes with the next call or at close.
+ */
 void meta_forget_later(struct meta *m, uint64_t id, uint32_t size);
 
-int meta_fd(const struct meta *m); /* descriptor in use or -1 */
+int meta_fd(const struct meta *m);             /* descriptor in use or -1 */
+void meta_fd_moved(struct meta *m, int fresh); /* the program's number was freed for it */
 /* One line about the last failure of this process, never NULL; stable until the next call. */
 const char *meta_error(struct meta *m);
 struct engine *meta_engine(struct meta *m); /* for tools: scans */

@@ -46,6 +46,11 @@ const char *rds_error(const struct rds *r)
     return r->error[0] ? r->error : "no error";
 }
 
+const char *rds_shown(const struct rds *r)
+{
+    return r->url.shown;
+}
+
 void rds_sleep_ms(uint32_t ms)
 {
     struct timespec t = {ms / 1000, (long)(ms % 1000) * 1000000L};

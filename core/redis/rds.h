@@ -51,9 +51,12 @@ struct rds;
 
 /* Keeps a copy of *url; does not connect. */
 int rds_open(const struct rds_url *url, struct rds **out);
-void rds_close(struct rds *r);      /* NULL is fine */
-void rds_after_fork(struct rds *r); /* in the child: drops the parent's socket unused */
-const char *rds_error(const struct rds *r);
+void rds_close(struct rds *r);              /* NULL is fine */
+void rds_after_fork(struct rds *r);         /* in the child: drops the parent's socket unused */
+const char *rds_error(const struct rds *r); /* "SERVER: what", never NULL */
+const char *rds_shown(const struct rds *r); /* the URL without its password */
+/* For a caller that finds an answer wrong: sets the text and returns rc. */
+int rds_fail(struct rds *r, int rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 const struct keys *rds_keys(const struct rds *r);
 int rds_fd(const struct rds *r); /* socket, or -1: the preload hides it from the program */
 void rds_fd_moved(struct rds *r, int fresh); /* it was dup'ed there, out of the program's way */
@@ -73,7 +76,10 @@ struct rds_arg {
 };
 #define RDS_STR(s) ((struct rds_arg){(s), __builtin_strlen(s)})
 
-enum rds_effect { RDS_READS, RDS_CHANGES };
+enum rds_effect {
+    RDS_READS,   /* or changes in a way that may happen twice: sent again when the answer is lost */
+    RDS_CHANGES, /* must not happen twice */
+};
 
 /* One command.  *out is set on 0 only. */
 int rds_command(struct rds *r, enum rds_effect effect, const struct rds_arg *argv, size_t argc,

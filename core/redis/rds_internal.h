@@ -20,15 +20,11 @@ struct rds {
     ino_t fd_ino; /* of the socket: a program may close it and get its number for something else */
     pid_t owner;  /* process that connected */
     bool was_up;  /* a connection worked before: worth waiting for a server that restarts */
-    bool has_error;
     redisReader *reader;
     struct buf out; /* request being sent */
     char error[RDS_ERROR_BYTES];
     char in[RDS_IN_BYTES];
 };
-
-/* Sets rds_error() to "SERVER: text" and returns rc. */
-int rds_fail(struct rds *r, int rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* conn.c.  A connection that is usable now: 0 or -errno.  Drop closes it without a word. */
 int rds_connect(struct rds *r);

@@ -1,0 +1,53 @@
+/*
+ * engine.c - which store a metadata URL names.
+ */
+#include "core/meta/engine.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+typedef int (*open_fn)(const char *url, struct engine **out, char *err, size_t errlen);
+
+/* Engines of stock that are not ours are listed, so that a URL copied from it gets an answer that
+ * says what is missing rather than that it is malformed.  NULL: not built in. */
+static const struct {
+    const char *scheme;
+    open_fn open;
+} schemes[] = {
+    {"redis", engine_redis_open},
+    {"rediss", engine_redis_open},
+    {"unix", engine_redis_open},
+    {"rueidis", engine_redis_open},
+    {"lmdb", NULL},
+    {"mysql", NULL},
+    {"postgres", NULL},
+    {"sqlite3", NULL},
+    {"tikv", NULL},
+    {"etcd", NULL},
+    {"fdb", NULL},
+    {"badger", NULL},
+    {"memkv", NULL},
+};
+
+int engine_open(const char *url, struct engine **out, char *err, size_t errlen)
+{
+    const char *sep = strstr(url, "://");
+    size_t len = sep ? (size_t)(sep - url) : 0;
+
+    *out = NULL;
+    if (!sep) /* stock puts redis:// in front */
+        return engine_redis_open(url, out, err, errlen);
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+        if (strlen(schemes[i].scheme) != len || strncasecmp(schemes[i].scheme, url, len))
+            continue;
+        if (schemes[i].open)
+            return schemes[i].open(url, out, err, errlen);
+        snprintf(err, errlen, "metadata URL: %s:// is not built in, only Redis is",
+                 schemes[i].scheme);
+        return -ENOTSUP;
+    }
+    snprintf(err, errlen, "metadata URL: unknown scheme, want redis:// or unix://");
+    return -EINVAL;
+}

@@ -1,0 +1,381 @@
+/*
+ * engine_redis.c - ops as one call of the dispatcher script, ids, setting and format on Redis.
+ */
+#include "core/meta/engine_redis.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ANSWER_FIELDS 6 /* code ino attr parent rflags extra: lua/README.md */
+#define ERRNO_MAX     4095
+#define FEW_OPS       8
+#define INODE_CEILING UINT64_C(0x7FFFFFFF00000000) /* virtual inodes begin here (format 3.7) */
+#define INODE_LOWEST  2
+
+/* --- call --------------------------------------------------------------------------------------
+ */
+
+/* May the op be sent twice without harm? */
+static bool is_repeatable(const struct op *op)
+{
+    switch (op->kind) {
+    case OP_LOOKUP:
+    case OP_READDIR:
+    case OP_CHUNKS:
+    case OP_GETXATTR:
+    case OP_LISTXATTR:
+    case OP_STATFS:
+    case OP_PATHOF:
+        return true;
+    case OP_OPEN:
+        return !(op->flags & (OPF_CREATE | OPF_TRUNC));
+    case OP_FORGET: /* removes fields that are negative: the second time there are none */
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* "" or, on an error, whatever stands for nothing. */
+static int field_bytes(const struct rds_reply *r, const char **data, size_t *len)
+{
+    int64_t zero;
+
+    if (rds_reply_bytes(r, data, len) == 0)
+        return 0;
+    if (!rds_reply_is_nil(r) && (rds_reply_int(r, &zero) < 0 || zero != 0))
+        return -EIO;
+    *data = "";
+    *len = 0;
+    return 0;
+}
+
+static int field_u64(const struct rds_reply *r, uint64_t *out)
+{
+    const char *data;
+    size_t len;
+
+    if (field_bytes(r, &data, &len) < 0 || (len != 0 && len != 8))
+        return -EIO;
+    *out = len ? get_be64((const uint8_t *)data) : 0;
+    return 0;
+}
+
+static int decode_answer(const struct rds_reply *r, struct op_result *out)
+{
+    const char *data;
+    int64_t code, rflags;
+    size_t n;
+
+    if (rds_reply_array(r, &n) < 0 || n != ANSWER_FIELDS ||
+        rds_reply_int(rds_reply_at(r, 0), &code) < 0 || code > OP_ESCAPE || code < -ERRNO_MAX)
+        return -EIO;
+    if (field_u64(rds_reply_at(r, 1), &out->ino) < 0 ||
+        field_u64(rds_reply_at(r, 3), &out->parent) < 0 ||
+        rds_reply_int(rds_reply_at(r, 4), &rflags) < 0 || rflags < 0 || rflags > UINT32_MAX)
+        return -EIO;
+    if (field_bytes(rds_reply_at(r, 2), &data, &n) < 0)
+        return -EIO;
+    if (n > 0) {
+        if (attr_decode(data, n, &out->attr) < 0)
+            return -EIO;
+        out->has_attr = true;
+    }
+    if (field_bytes(rds_reply_at(r, 5), &data, &n) < 0)
+        return -EIO;
+    if (n > 0)
+        buf_add(&out->extra, data, n);
+    out->code = (int)code;
+    out->rflags = (uint32_t)rflags;
+    return buf_ok(&out->extra);
+}
+
+static int decode_answers(struct rds *rds, const struct rds_reply *r, size_t n,
+                          struct op_result *res)
+{
+    size_t count, i = 0;
+    int rc = rds_reply_array(r, &count);
+
+    if (rc < 0 || count != n)
+        return rds_fail(rds, -EIO, "malformed answer of the script: not one element an op");
+    for (; i < n && rc == 0; i++)
+        rc = decode_answer(rds_reply_at(r, i), &res[i]);
+    if (rc == 0)
+        return 0;
+    while (i > 0) {
+        op_result_free(&res[--i]);
+        memset(&res[i], 0, sizeof(res[i]));
+    }
+    return rds_fail(rds, rc, "malformed answer of the script");
+}
+
+static int redis_call(struct engine *e, const struct op_env *env, const struct op *ops, size_t n,
+                      struct op_result *res)
+{
+    struct redis_engine *re = (struct redis_engine *)e;
+    struct rds_arg few[FEW_OPS + 1], *argv = few;
+    enum rds_effect effect = RDS_READS;
+    struct rds_reply *reply = NULL;
+    struct buf *b = &re->args;
+
+    memset(res, 0, n * sizeof(*res));
+    if (n == 0)
+        return 0;
+    if (n > FEW_OPS)
+        argv = malloc((n + 1) * sizeof(*argv));
+    if (!argv)
+        return rds_fail(re->rds, -ENOMEM, "no memory for the request");
+    buf_clear(b);
+    op_env_encode(env, b);
+    argv[0].len = b->len;
+    for (size_t i = 0; i < n; i++) {
+        size_t from = b->len;
+
+        op_encode(&ops[i], b);
+        argv[i + 1].len = b->len - from;
+        if (!is_repeatable(&ops[i]))
+            effect = RDS_CHANGES;
+    }
+    int rc = buf_ok(b);
+    if (rc < 0) {
+        buf_free(b);
+        rds_fail(re->rds, rc, "no memory for the request");
+    } else {
+        const uint8_t *at = b->data; /* it moves no more */
+        for (size_t i = 0; i <= n; i++) {
+            argv[i].data = at;
+            at += argv[i].len;
+        }
+        rc = rds_script(re->rds, effect, argv, n + 1, &reply);
+    }
+    if (rc == 0) {
+        rc = decode_answers(re->rds, reply, n, res);
+        rds_reply_free(reply);
+    }
+    if (argv != few)
+        free(argv);
+    return rc;
+}
+
+/* --- ids ---------------------------------------------------------------------------------------
+ */
+
+/* Adds n to a counter; *last is its value then.  Repeating it only loses ids, so it counts as a
+ * read. */
+static int add_to_counter(struct rds *r, const char *name, uint64_t n, uint64_t *last)
+{
+    struct rds_reply *reply;
+    char key[KEY_MAX], number[24];
+    int64_t v;
+
+    size_t len = key_plain(rds_keys(r), name, key);
+    snprintf(number, sizeof(number), "%llu", (unsigned long long)n);
+    const struct rds_arg argv[] = {RDS_STR("INCRBY"), {key, len}, RDS_STR(number)};
+    int rc = rds_command(r, RDS_READS, argv, 3, &reply);
+    if (rc < 0)
+        return rc;
+    rc = rds_reply_int(reply, &v);
+    rds_reply_free(reply);
+    if (rc < 0 || v < (int64_t)n || (uint64_t)v >= INODE_CEILING)
+        return rds_fail(r, -EIO, "the counter %s is damaged", name);
+    *last = (uint64_t)v;
+    return 0;
+}
+
+static int redis_take_ids(struct engine *e, enum id_kind kind, uint32_t n, uint64_t *first)
+{
+    struct rds *r = engine_rds(e);
+    uint64_t lowest = kind == ID_INODE ? INODE_LOWEST : 1, last = 0;
+
+    if (n == 0)
+        return -EINVAL;
+    for (;;) {
+        int rc = add_to_counter(r, kind == ID_INODE ? "nextinode" : "nextchunk", n, &last);
+        if (rc < 0)
+            return rc;
+        /* A fresh volume's first range would hold the root: the next one does not.  What is lost
+         * are numbers only. */
+        if (last - n + 1 >= lowest)
+            break;
+    }
+    *first = last - n + 1;
+    return 0;
+}
+
+/* --- setting -----------------------------------------------------------------------------------
+ */
+
+/* A cluster answers a look-up of the plain key name with nothing, which must not read as "not
+ * formatted": it is asked only then. */
+static bool is_cluster(struct rds *r)
+{
+    const struct rds_arg argv[] = {RDS_STR("CLUSTER"), RDS_STR("INFO")};
+    struct rds_reply *reply;
+    const char *text;
+    size_t len;
+    bool found = false;
+
+    if (rds_command(r, RDS_READS, argv, 2, &reply) < 0)
+        return false;
+    if (rds_reply_bytes(reply, &text, &len) == 0)
+        found = memmem(text, len, "cluster_state:", 14) != NULL;
+    rds_reply_free(reply);
+    return found;
+}
+
+static int redis_get_setting(struct engine *e, struct buf *json)
+{
+    struct rds *r = engine_rds(e);
+    struct rds_reply *reply;
+    const char *text;
+    char key[KEY_MAX];
+    size_t len = key_plain(rds_keys(r), "setting", key);
+
+    buf_clear(json);
+    int rc = rds_command(r, RDS_READS, (struct rds_arg[]){RDS_STR("GET"), {key, len}}, 2, &reply);
+    if (rc < 0)
+        return rc;
+    if (rds_reply_is_nil(reply)) {
+        rc = is_cluster(r)
+                 ? rds_fail(r, -ENOTSUP, "the server is a Redis Cluster, which is not built in yet")
+                 : rds_fail(r, -ENODATA, "the database is not formatted: it has no key `setting`");
+    } else if (rds_reply_bytes(reply, &text, &len) < 0) {
+        rc = rds_fail(r, -EIO, "malformed answer to GET setting");
+    } else {
+        buf_add(json, text, len);
+        rc = buf_ok(json);
+    }
+    rds_reply_free(reply);
+    return rc;
+}
+
+/* One script, so that of two formats at once one wins whole.  The order is stock's. */
+static const char format_script[] =
+    "if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end\n"
+    "if ARGV[3] ~= '' then redis.call('SETNX', KEYS[3], ARGV[3]) end\n"
+    "redis.call('SET', KEYS[1], ARGV[1])\n"
+    "redis.call('SET', KEYS[2], ARGV[2])\n"
+    "return 1\n";
+
+static size_t fresh_directory(uint16_t mode, uint8_t out[ATTR_BYTES_MAX])
+{
+    struct moment now = {clock_now().sec, 0}; /* stock leaves the nanoseconds out here */
+    const struct attr a = {.type = TYPE_DIRECTORY,
+                           .mode = mode,
+                           .atime = now,
+                           .mtime = now,
+                           .ctime = now,
+                           .nlink = 2,
+                           .length = 4096,
+                           .parent = INO_ROOT};
+
+    return attr_encode(&a, out);
+}
+
+static int redis_format(struct engine *e, const struct buf *json, bool trash)
+{
+    struct rds *r = engine_rds(e);
+    uint8_t root[ATTR_BYTES_MAX], trash_root[ATTR_BYTES_MAX];
+    char keys[3][KEY_MAX];
+    struct rds_reply *reply;
+    int64_t done;
+
+    const struct rds_arg argv[] = {
+        RDS_STR("EVAL"),
+        RDS_STR(format_script),
+        RDS_STR("3"),
+        {keys[0], key_plain(rds_keys(r), "setting", keys[0])},
+        {keys[1], key_inode(rds_keys(r), INO_ROOT, keys[1])},
+        {keys[2], key_inode(rds_keys(r), INO_TRASH, keys[2])},
+        {json->data, json->len},
+        {root, fresh_directory(0777, root)},
+        {trash_root, trash ? fresh_directory(0555, trash_root) : 0},
+    };
+    int rc = rds_command(r, RDS_CHANGES, argv, sizeof(argv) / sizeof(argv[0]), &reply);
+    if (rc < 0)
+        return rc;
+    if (rds_reply_int(reply, &done) < 0)
+        rc = rds_fail(r, -EIO, "malformed answer of the format script");
+    else if (!done)
+        rc = rds_fail(r, -EEXIST, "the database holds a volume already");
+    rds_reply_free(reply);
+    return rc;
+}
+
+/* --- the rest ----------------------------------------------------------------------------------
+ */
+
+static const char *redis_name(const struct engine *e)
+{
+    return rds_shown(engine_rds(e));
+}
+
+static const char *redis_error(const struct engine *e)
+{
+    return rds_error(engine_rds(e));
+}
+
+static int redis_fd(const struct engine *e)
+{
+    return rds_fd(engine_rds(e));
+}
+
+static void redis_fd_moved(struct engine *e, int fresh)
+{
+    rds_fd_moved(engine_rds(e), fresh);
+}
+
+static void redis_after_fork(struct engine *e)
+{
+    rds_after_fork(engine_rds(e));
+}
+
+static void redis_close(struct engine *e)
+{
+    struct redis_engine *re = (struct redis_engine *)e;
+
+    if (!re)
+        return;
+    rds_close(re->rds);
+    buf_free(&re->args);
+    free(re);
+}
+
+static const struct engine_ops redis_ops = {
+    .call = redis_call,
+    .take_ids = redis_take_ids,
+    .get_setting = redis_get_setting,
+    .format = redis_format,
+    .scan = engine_redis_scan,
+    .name = redis_name,
+    .error = redis_error,
+    .fd = redis_fd,
+    .fd_moved = redis_fd_moved,
+    .after_fork = redis_after_fork,
+    .close = redis_close,
+};
+
+int engine_redis_open(const char *url, struct engine **out, char *err, size_t errlen)
+{
+    struct rds_url parsed;
+    struct redis_engine *re;
+
+    *out = NULL;
+    int rc = rds_url_parse(url, &parsed, err, errlen);
+    if (rc < 0)
+        return rc;
+    re = calloc(1, sizeof(*re));
+    rc = re ? rds_open(&parsed, &re->rds) : -ENOMEM;
+    if (rc < 0) {
+        free(re);
+        snprintf(err, errlen, "no memory");
+        return rc;
+    }
+    re->base.ops = &redis_ops;
+    re->base.id_batch[ID_INODE] = parsed.inode_batch;
+    re->base.id_batch[ID_SLICE] = parsed.chunk_batch;
+    *out = &re->base;
+    return 0;
+}

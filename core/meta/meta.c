@@ -1,0 +1,412 @@
+/*
+ * meta.c - the engine of one volume behind one lock: setting, ids, and what rides along.
+ *
+ * The lock is held over the round trip, so calls of several threads follow each other on one
+ * connection.  It is the only lock here and nothing is called back under it.
+ *
+ * A child that got here without meta_after_fork() (clone(2) called by hand) is noticed by its
+ * process id: the parent's connection and, above all, its ids are not used twice.
+ */
+#include "core/meta/meta.h"
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SETTING_FRESH_MS  12000 /* stock's heartbeat (format 1.1) */
+#define SKIP_DIR_MTIME_MS 100   /* a stock mount's default */
+#define FORGET_MAX        512   /* pairs kept */
+#define FORGET_BYTES      12    /* u64 id, u32 size */
+#define ERROR_BYTES       2048
+
+/* Callers keep pointers to settings they were given, so an older one stays until the end. */
+struct kept_setting {
+    struct setting s;
+    struct kept_setting *older;
+};
+
+struct id_range {
+    uint64_t next, left;
+};
+
+struct meta {
+    pthread_mutex_t lock;
+    pid_t owner;
+    struct engine *engine;
+    char *mount;
+    struct kept_setting *setting; /* NULL: not read yet */
+    struct buf json;              /* text that it was made of */
+    uint64_t read_at_ms;
+    bool is_stale;
+    int dead; /* -errno when the volume must not be touched any more */
+    struct id_range ids[2];
+    uint8_t forget[FORGET_MAX * FORGET_BYTES];
+    size_t nforget;
+    char error[ERROR_BYTES];
+};
+
+static void lock(struct meta *m)
+{
+    if (m->owner != getpid())
+        meta_after_fork(m);
+    pthread_mutex_lock(&m->lock);
+}
+
+static void unlock(struct meta *m)
+{
+    pthread_mutex_unlock(&m->lock);
+}
+
+__attribute__((format(printf, 3, 4))) static int fail(struct meta *m, int rc, const char *fmt, ...)
+{
+    va_list ap;
+    int n = snprintf(m->error, sizeof(m->error), "%s: ", m->engine->ops->name(m->engine));
+
+    va_start(ap, fmt);
+    if (n >= 0 && (size_t)n < sizeof(m->error))
+        vsnprintf(m->error + n, sizeof(m->error) - (size_t)n, fmt, ap);
+    va_end(ap);
+    return rc;
+}
+
+static int engine_failed(struct meta *m, int rc)
+{
+    snprintf(m->error, sizeof(m->error), "%s", m->engine->ops->error(m->engine));
+    return rc;
+}
+
+/* --- open, close, fork -------------------------------------------------------------------------
+ */
+
+int meta_open(const char *url, const char *mount, struct meta **out, char *err, size_t errlen)
+{
+    struct meta *m;
+
+    *out = NULL;
+    m = calloc(1, sizeof(*m));
+    if (m)
+        m->mount = strdup(mount);
+    if (!m || !m->mount) {
+        free(m);
+        snprintf(err, errlen, "no memory");
+        return -ENOMEM;
+    }
+    int rc = engine_open(url, &m->engine, err, errlen);
+    if (rc < 0) {
+        free(m->mount);
+        free(m);
+        return rc;
+    }
+    pthread_mutex_init(&m->lock, NULL);
+    m->owner = getpid();
+    *out = m;
+    return 0;
+}
+
+void meta_before_fork(struct meta *m)
+{
+    lock(m);
+}
+
+void meta_after_fork_parent(struct meta *m)
+{
+    unlock(m);
+}
+
+/* Ids and forgotten slices stay the parent's. */
+void meta_after_fork(struct meta *m)
+{
+    pthread_mutex_init(&m->lock, NULL);
+    m->owner = getpid();
+    m->engine->ops->after_fork(m->engine);
+    memset(m->ids, 0, sizeof(m->ids));
+    m->nforget = 0;
+}
+
+/* --- setting -----------------------------------------------------------------------------------
+ */
+
+static int adopt_setting(struct meta *m, const struct buf *json)
+{
+    struct kept_setting *fresh;
+    char why[512] = "";
+    struct buf copy = {0};
+
+    if (m->setting && m->json.len == json->len && !memcmp(m->json.data, json->data, json->len))
+        return 0;
+    fresh = malloc(sizeof(*fresh));
+    buf_add(&copy, json->data, json->len);
+    if (!fresh || buf_ok(&copy) < 0) {
+        free(fresh);
+        buf_free(&copy);
+        return fail(m, -ENOMEM, "no memory");
+    }
+    int rc = setting_parse((const char *)json->data, json->len, &fresh->s, why, sizeof(why));
+    if (rc < 0)
+        rc = fail(m, -EIO, "`setting` is not that of a JuiceFS volume: %s", why);
+    else if (m->setting && strcmp(m->setting->s.uuid, fresh->s.uuid))
+        m->dead = rc = fail(m, -EIO, "another volume was formatted here: UUID was %s, is %s",
+                            m->setting->s.uuid, fresh->s.uuid);
+    else if ((rc = setting_supported(&fresh->s, why, sizeof(why))) < 0)
+        fail(m, rc, "this volume cannot be used: %s", why);
+    if (rc < 0) {
+        free(fresh);
+        buf_free(&copy);
+        return rc;
+    }
+    fresh->older = m->setting;
+    m->setting = fresh;
+    buf_free(&m->json);
+    m->json = copy;
+    return 0;
+}
+
+static int read_setting(struct meta *m)
+{
+    struct buf json = {0};
+    int rc = m->engine->ops->get_setting(m->engine, &json);
+
+    if (rc == 0) {
+        rc = adopt_setting(m, &json);
+    } else {
+        engine_failed(m, rc);
+        if (rc == -ENODATA && m->setting)
+            m->dead = fail(m, rc, "the volume was destroyed: `setting` is gone");
+    }
+    buf_free(&json);
+    if (rc == 0) {
+        m->read_at_ms = clock_mono_ms();
+        m->is_stale = false;
+    }
+    return rc;
+}
+
+/* What every call begins with: the volume may be used, by a setting that is fresh enough. */
+static int ready(struct meta *m)
+{
+    if (m->dead)
+        return m->dead;
+    if (m->setting && !m->is_stale && clock_mono_ms() - m->read_at_ms < SETTING_FRESH_MS)
+        return 0;
+    return read_setting(m);
+}
+
+int meta_setting(struct meta *m, const struct setting **out)
+{
+    lock(m);
+    int rc = ready(m);
+    *out = rc == 0 ? &m->setting->s : NULL;
+    unlock(m);
+    return rc;
+}
+
+void meta_setting_stale(struct meta *m)
+{
+    lock(m);
+    m->is_stale = true;
+    unlock(m);
+}
+
+/* --- calls -------------------------------------------------------------------------------------
+ */
+
+static struct op_env make_env(const struct meta *m)
+{
+    const struct setting *s = &m->setting->s;
+
+    return (struct op_env){.flags = (s->trash_days > 0 ? ENV_TRASH : 0) |
+                                    (s->dir_stats ? ENV_DIR_STATS : 0),
+                           .capacity_bytes = s->capacity_bytes,
+                           .inodes = s->inodes,
+                           .skip_dir_mtime_ms = SKIP_DIR_MTIME_MS,
+                           .mount = m->mount};
+}
+
+static struct op forget_op(const struct meta *m, struct moment now)
+{
+    return (struct op){.kind = OP_FORGET,
+                       .now = now,
+                       .data = m->forget,
+                       .data_len = (uint32_t)(m->nforget * FORGET_BYTES)};
+}
+
+/* The ops with the forgotten slices behind them.  Those stay listed unless the call worked, and are
+ * given up when the script does not take them: stock's gc removes what they were about too. */
+static int call_with_forget(struct meta *m, const struct op_env *env, const struct op *ops,
+                            size_t n, struct op_result *res)
+{
+    struct op *all = malloc((n + 1) * sizeof(*all));
+    struct op_result *answers = malloc((n + 1) * sizeof(*answers));
+    int rc = -ENOMEM;
+
+    if (all && answers) {
+        memcpy(all, ops, n * sizeof(*ops));
+        all[n] = forget_op(m, clock_now());
+        rc = m->engine->ops->call(m->engine, env, all, n + 1, answers);
+        if (rc < 0) {
+            engine_failed(m, rc);
+        } else {
+            if (answers[n].code < 0)
+                log_at(LOG_WARN, "forgetting %zu slices: %s", m->nforget,
+                       strerror(-answers[n].code));
+            op_result_free(&answers[n]);
+            memcpy(res, answers, n * sizeof(*res));
+            m->nforget = 0;
+        }
+    } else {
+        fail(m, rc, "no memory");
+    }
+    free(all);
+    free(answers);
+    return rc;
+}
+
+int meta_call(struct meta *m, struct op *ops, size_t n, struct op_result *res)
+{
+    struct moment now = {0, 0};
+
+    memset(res, 0, n * sizeof(*res));
+    lock(m);
+    int rc = ready(m);
+    if (rc == 0) {
+        const struct op_env env = make_env(m);
+
+        for (size_t i = 0; i < n; i++) {
+            if (ops[i].now.sec != 0)
+                continue;
+            if (now.sec == 0)
+                now = clock_now();
+            ops[i].now = now;
+        }
+        if (m->nforget > 0) {
+            rc = call_with_forget(m, &env, ops, n, res);
+        } else {
+            rc = m->engine->ops->call(m->engine, &env, ops, n, res);
+            if (rc < 0)
+                engine_failed(m, rc);
+        }
+    }
+    if (rc < 0)
+        memset(res, 0, n * sizeof(*res));
+    unlock(m);
+    return rc;
+}
+
+static void send_forgotten(struct meta *m)
+{
+    if (m->nforget == 0 || ready(m) < 0)
+        return;
+    const struct op_env env = make_env(m);
+    call_with_forget(m, &env, NULL, 0, NULL);
+}
+
+void meta_forget_later(struct meta *m, uint64_t id, uint32_t size)
+{
+    lock(m);
+    if (m->nforget == FORGET_MAX)
+        send_forgotten(m);
+    if (m->nforget < FORGET_MAX) {
+        uint8_t *p = m->forget + m->nforget++ * FORGET_BYTES;
+
+        put_be64(p, id);
+        put_be32(p + 8, size);
+    } else {
+        log_once(LOG_WARN, "%s: slices to forget are dropped, gc will find them", m->error);
+    }
+    unlock(m);
+}
+
+static int new_id(struct meta *m, enum id_kind kind, uint64_t *out)
+{
+    struct id_range *r = &m->ids[kind];
+    int rc = 0;
+
+    lock(m);
+    /* The setting first: an id taken from an unformatted database would leave a counter there. */
+    if (r->left == 0)
+        rc = ready(m);
+    if (r->left == 0 && rc == 0) {
+        uint32_t n = m->engine->id_batch[kind];
+
+        rc = m->engine->ops->take_ids(m->engine, kind, n, &r->next);
+        if (rc == 0)
+            r->left = n;
+        else
+            engine_failed(m, rc);
+    }
+    if (rc == 0) {
+        *out = r->next++;
+        r->left--;
+    }
+    unlock(m);
+    return rc;
+}
+
+int meta_new_inode(struct meta *m, uint64_t *ino)
+{
+    return new_id(m, ID_INODE, ino);
+}
+
+int meta_new_slice(struct meta *m, uint64_t *id)
+{
+    return new_id(m, ID_SLICE, id);
+}
+
+void meta_close(struct meta *m)
+{
+    struct kept_setting *s;
+
+    if (!m)
+        return;
+    lock(m);
+    /* A server that is down is not waited for at the end of a program. */
+    if (m->engine->ops->fd(m->engine) >= 0)
+        send_forgotten(m);
+    unlock(m);
+    m->engine->ops->close(m->engine);
+    while ((s = m->setting)) {
+        m->setting = s->older;
+        free(s);
+    }
+    buf_free(&m->json);
+    pthread_mutex_destroy(&m->lock);
+    free(m->mount);
+    free(m);
+}
+
+/* --- what others look at -----------------------------------------------------------------------
+ */
+
+int meta_fd(const struct meta *m)
+{
+    return m->engine->ops->fd(m->engine);
+}
+
+void meta_fd_moved(struct meta *m, int fresh)
+{
+    lock(m);
+    m->engine->ops->fd_moved(m->engine, fresh);
+    unlock(m);
+}
+
+const char *meta_error(struct meta *m)
+{
+    static __thread char copy[ERROR_BYTES];
+
+    lock(m);
+    snprintf(copy, sizeof(copy), "%s", m->error[0] ? m->error : "no error");
+    unlock(m);
+    return copy;
+}
+
+struct engine *meta_engine(struct meta *m)
+{
+    return m->engine;
+}
