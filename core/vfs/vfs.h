@@ -50,6 +50,7 @@ struct vfs_fd {
     uint32_t gen;  /* of the slot: a reused one differs */
     uint8_t kind;  /* enum vfs_kind */
     bool writable, append;
+    bool made; /* VFS_DIR: its skeleton was made for this descriptor and goes with it */
 };
 
 /* What stat(2) needs.  attr.length and attr.mtime include data not committed yet. */
@@ -76,7 +77,8 @@ void vfs_after_fork(struct vfs *v, bool in_child);
 size_t vfs_own_fds(struct vfs *v, int *fds, size_t n);
 /* The program moved them out of its way: old is now at fresh (see vfs_own_fds).  */
 void vfs_fd_moved(struct vfs *v, int old, int fresh);
-void vfs_set_umask(struct vfs *v, mode_t mask); /* from umask(2); until then it is read from /proc */
+void vfs_set_umask(struct vfs *v,
+                   mode_t mask); /* from umask(2); until then it is read from /proc */
 
 /* --- descriptors ------------------------------------------------------------------------------ */
 
@@ -174,7 +176,8 @@ int vfs_cwd_identify(struct vfs *v, uint64_t *ino);
 int vfs_dir_path(struct vfs *v, uint64_t ino, char *out, size_t len);
 /* Absolute native-looking path (prefix + walked path, symlinks resolved), as realpath(3). */
 int vfs_realpath(struct vfs *v, struct vfs_loc *loc, char *out, size_t len);
-/* A native path that execve() may use for a file of ours: data is in place, mode mirrored. */
+/* A native path that execve() may use for a file of ours, with all its data in place.  Returns a
+ * close-on-exec descriptor that keeps it there: the caller's, to be closed when the exec failed. */
 int vfs_exec_path(struct vfs *v, struct vfs_loc *loc, char *out, size_t len);
 
 struct vfs_statfs {

@@ -1,0 +1,146 @@
+/*
+ * call.c - from a vfs call to a request of the metadata: who asks, and what the answer means.
+ */
+#include "core/vfs/vfs_internal.h"
+
+#include "core/base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+void caller_cred(struct op_cred *cred, uint32_t groups[OP_GROUPS_MAX])
+{
+    cred->uid = geteuid();
+    cred->gid = getegid();
+    cred->groups = groups;
+    cred->ngroups = 0;
+    if (cred->uid == 0)
+        return; /* root passes every check that groups decide */
+    gid_t all[1024];
+    int n = getgroups(1024, all);
+    if (n > OP_GROUPS_MAX) {
+        log_once(LOG_WARN, "only the first %d of %d supplementary groups count", OP_GROUPS_MAX, n);
+        n = OP_GROUPS_MAX;
+    }
+    for (int i = 0; i < n; i++)
+        groups[i] = all[i];
+    cred->ngroups = n > 0 ? (uint16_t)n : 0;
+}
+
+void request_init(struct vfs *v, struct request *r, uint8_t kind, const struct vfs_loc *loc)
+{
+    memset(&r->op, 0, sizeof r->op);
+    memset(&r->res, 0, sizeof r->res);
+    r->op.kind = kind;
+    caller_cred(&r->op.cred, r->groups);
+    if (loc != NULL) {
+        r->op.base = loc->base;
+        r->op.path = loc->path;
+    }
+}
+
+int result_code(const struct op_result *res, struct vfs_loc *loc)
+{
+    if (res->code != OP_ESCAPE)
+        return res->code;
+    if (loc == NULL || res->extra.len == 0)
+        return -EIO;
+    if (res->extra.len >= sizeof loc->native)
+        return -ENAMETOOLONG;
+    memcpy(loc->native, res->extra.data, res->extra.len);
+    loc->native[res->extra.len] = '\0';
+    return VFS_ESCAPE;
+}
+
+int request_call(struct vfs *v, struct request *r, struct vfs_loc *loc)
+{
+    int rc = vfs_ready(v);
+    if (rc == 0)
+        rc = meta_call(v->meta, &r->op, 1, &r->res);
+    return rc < 0 ? rc : result_code(&r->res, loc);
+}
+
+int request_simple(struct vfs *v, struct request *r, uint8_t kind, struct vfs_loc *loc)
+{
+    request_init(v, r, kind, loc);
+    return request_call(v, r, loc);
+}
+
+void request_fini(struct request *r)
+{
+    op_result_free(&r->res);
+}
+
+int vfs_take_inode(struct vfs *v, uint64_t *ino)
+{
+    pthread_mutex_lock(&v->lock);
+    *ino = v->spare_ino;
+    v->spare_ino = 0;
+    pthread_mutex_unlock(&v->lock);
+    if (*ino != 0)
+        return 0;
+    int rc = vfs_ready(v);
+    return rc < 0 ? rc : meta_new_inode(v->meta, ino);
+}
+
+void vfs_put_inode(struct vfs *v, uint64_t ino)
+{
+    pthread_mutex_lock(&v->lock);
+    v->spare_ino = ino;
+    pthread_mutex_unlock(&v->lock);
+}
+
+void vfs_set_umask(struct vfs *v, mode_t mask)
+{
+    atomic_store(&v->umask, (int)(mask & 0777));
+}
+
+/* The kernel tells the umask only by changing it, which other threads would see; /proc shows it. */
+uint16_t vfs_umask(struct vfs *v)
+{
+    int known = atomic_load(&v->umask);
+    if (known >= 0)
+        return (uint16_t)known;
+    char text[4096];
+    unsigned mask = 022;
+    int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        ssize_t n = read(fd, text, sizeof text - 1);
+        close(fd);
+        text[n > 0 ? n : 0] = '\0';
+        const char *at = strstr(text, "\nUmask:");
+        if (at != NULL)
+            mask = (unsigned)strtoul(at + 7, NULL, 8);
+    }
+    vfs_set_umask(v, mask);
+    return (uint16_t)mask;
+}
+
+void vfs_drop_slices(struct vfs *v, const struct buf *pairs)
+{
+    struct staging_owner owner;
+    staging_enter(v->staging, &owner);
+    for (size_t at = 0; at + 12 <= pairs->len; at += 12) {
+        uint64_t id = get_be64(pairs->data + at);
+        uint32_t size = get_be32(pairs->data + at + 8);
+        /* A block that stays is found by `gc`, its reference is negative already. */
+        if (store_delete_slice(v->store, id, size) == 0)
+            meta_forget_later(v->meta, id, size);
+    }
+    staging_leave(&owner);
+}
+
+int vfs_fail(struct vfs *v, int rc, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(v->error, sizeof v->error, fmt, ap);
+    va_end(ap);
+    log_at(LOG_ERROR, "%s", v->error);
+    return rc;
+}

@@ -1,0 +1,336 @@
+/*
+ * commit.c - what was written to a staging file becomes slices and records of the volume.
+ *
+ * Order: the file is marked clean, then read, so that a write meanwhile marks it again; blocks are
+ * complete before the record that names them is sent; one request carries the new length and all
+ * records, so others see the whole commit or none of it.
+ *
+ * What is written: the range that wrappers saw; all of it (above `published`) when somebody wrote
+ * past the wrappers.  Holes below the old length become zero records.
+ */
+#include "core/vfs/vfs_internal.h"
+
+#include "core/base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define HOLE_MIN (64 * 1024) /* a smaller hole is written as data: one slice costs more */
+
+static void dirty_again(struct vfs *v, struct commit *c)
+{
+    struct slot *s = c->slot;
+    struct timespec now[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_nsec = UTIME_NOW}};
+    int fd = staging_open_file(v->staging, c->number, O_RDWR);
+    if (fd >= 0) {
+        futimens(fd, now);
+        close(fd);
+    }
+    if (c->lo < s->dirty_lo)
+        s->dirty_lo = c->lo;
+    if (c->hi > s->dirty_hi)
+        s->dirty_hi = c->hi;
+}
+
+static void add_record(struct buf *b, uint64_t off, uint64_t id, uint32_t size, uint32_t len)
+{
+    uint8_t enc[RECORD_BYTES];
+    struct record r = {
+        .pos = (uint32_t)(off % CHUNK_BYTES), .id = id, .size = size, .off = 0, .len = len};
+    record_encode(&r, enc);
+    buf_add_be32(b, (uint32_t)(off / CHUNK_BYTES));
+    buf_add(b, enc, sizeof enc);
+}
+
+static uint32_t to_chunk_end(uint64_t off, uint64_t end)
+{
+    uint64_t room = CHUNK_BYTES - off % CHUNK_BYTES;
+    return (uint32_t)(end - off < room ? end - off : room);
+}
+
+static void put_zeros(struct commit *c, uint64_t off, uint64_t end)
+{
+    while (off < end) {
+        uint32_t len = to_chunk_end(off, end);
+        add_record(&c->records, off, 0, 0, len);
+        off += len;
+    }
+}
+
+static int put_data(struct vfs *v, struct commit *c, int fd, uint64_t off, uint64_t end)
+{
+    while (off < end) {
+        uint32_t len = to_chunk_end(off, end);
+        uint64_t id;
+        int rc = meta_new_slice(v->meta, &id);
+        if (rc == 0)
+            rc = store_put_slice(v->store, id, fd, (off_t)off, len);
+        if (rc < 0)
+            return rc;
+        buf_add_be64(&c->slices, id);
+        buf_add_be32(&c->slices, len);
+        add_record(&c->records, off, id, len, len);
+        off += len;
+    }
+    return 0;
+}
+
+/* First byte of data at or after off, at most end. */
+static uint64_t data_from(int fd, uint64_t off, uint64_t end)
+{
+    off_t at = lseek(fd, (off_t)off, SEEK_DATA);
+    if (at < 0)
+        return errno == ENXIO ? end : off; /* no SEEK_DATA here: all is data */
+    return (uint64_t)at < end ? (uint64_t)at : end;
+}
+
+/* End of the data that begins at off; holes below HOLE_MIN belong to it. */
+static uint64_t data_to(int fd, uint64_t off, uint64_t end)
+{
+    while (off < end) {
+        off_t at = lseek(fd, (off_t)off, SEEK_HOLE);
+        if (at < 0 || (uint64_t)at >= end)
+            return end;
+        uint64_t next = data_from(fd, (uint64_t)at, end);
+        if (next - (uint64_t)at >= HOLE_MIN || next == end)
+            return (uint64_t)at;
+        off = next;
+    }
+    return end;
+}
+
+static int put_range(struct vfs *v, struct commit *c, int fd, uint64_t old_length)
+{
+    uint64_t off = c->lo;
+    int rc = 0;
+    while (rc == 0 && off < c->hi) {
+        uint64_t data = data_from(fd, off, c->hi);
+        if (data - off < HOLE_MIN && data < c->hi)
+            data = off;
+        if (off < old_length)
+            put_zeros(c, off, data < old_length ? data : old_length);
+        if (data == c->hi)
+            break;
+        off = data_to(fd, data, c->hi);
+        rc = put_data(v, c, fd, data, off);
+    }
+    return rc < 0 ? rc : buf_ok(&c->records) < 0 ? -ENOMEM : buf_ok(&c->slices);
+}
+
+static uint64_t end_of_records(const struct buf *b)
+{
+    uint64_t end = 0;
+    for (size_t at = 0; at + 4 + RECORD_BYTES <= b->len; at += 4 + RECORD_BYTES) {
+        struct record r;
+        record_decode(b->data + at + 4, RECORD_BYTES, &r);
+        uint64_t e = get_be32(b->data + at) * CHUNK_BYTES + r.pos + r.len;
+        if (e > end)
+            end = e;
+    }
+    return end;
+}
+
+static struct op *next_op(struct commit *c, uint8_t kind)
+{
+    struct op *op = &c->ops[c->n++];
+    memset(op, 0, sizeof *op);
+    op->kind = kind;
+    caller_cred(&op->cred, c->groups);
+    op->base = c->slot->ino;
+    return op;
+}
+
+static void drop_written(struct vfs *v, struct commit *c)
+{
+    for (size_t at = 0; at + 12 <= c->slices.len; at += 12)
+        store_delete_slice(v->store, get_be64(c->slices.data + at),
+                           get_be32(c->slices.data + at + 8));
+    buf_clear(&c->slices);
+}
+
+static int prepare(struct vfs *v, struct commit *c, int fd)
+{
+    struct slot *s = c->slot;
+    struct attr seen;
+    struct stat sb;
+
+    if (fstat(fd, &sb) != 0)
+        return -errno;
+    if (!staging_is_dirty(s, &sb) || (s->flags & SLOT_GONE) != 0)
+        return 0;
+    if (!slot_seen_get(s, &seen))
+        return -EIO;
+    uint64_t size = (uint64_t)sb.st_size;
+    c->lo = s->dirty_lo;
+    c->hi = s->dirty_hi;
+    if ((s->flags & (SLOT_DIRECT | SLOT_MAPPED)) != 0 || c->lo >= c->hi) {
+        c->lo = s->published;
+        c->hi = size;
+    }
+    if (c->hi > size)
+        c->hi = size;
+    s->dirty_lo = UINT64_MAX;
+    s->dirty_hi = 0;
+    staging_set_clean(fd);
+    int rc = put_range(v, c, fd, seen.length < size ? seen.length : size);
+    if (rc < 0) {
+        drop_written(v, c);
+        dirty_again(v, c);
+        return rc;
+    }
+    uint64_t end = end_of_records(&c->records);
+    if (size < seen.length || (size > seen.length && size > end)) {
+        struct op *op = next_op(c, OP_TRUNCATE);
+        op->flags = OPF_BY_FD;
+        op->len = size;
+    }
+    if (c->records.len > 0) {
+        struct op *op = next_op(c, OP_WRITE);
+        op->data = c->records.data;
+        op->data_len = (uint32_t)c->records.len;
+        op->mtime = (struct moment){.sec = sb.st_mtim.tv_sec, .nsec = (uint32_t)sb.st_mtim.tv_nsec};
+        if (sb.st_mtim.tv_sec == STAGING_CLEAN_SEC)
+            op->mtime = clock_now(); /* mapped: stored to without a new mtime */
+        if (op->cred.uid != 0)
+            op->flags = OPF_KILLPRIV;
+    }
+    return 0;
+}
+
+int commit_prepare(struct vfs *v, uint32_t number, struct commit *c)
+{
+    struct staging_owner owner;
+
+    memset(c, 0, sizeof *c);
+    c->number = number;
+    c->slot = staging_slot(v->staging, number);
+    c->own = SIZE_MAX;
+    staging_enter(v->staging, &owner);
+    int fd = staging_open_file(v->staging, number, O_RDWR);
+    staging_leave(&owner);
+    if (fd < 0)
+        return fd;
+    struct stat sb;
+    int rc = 0;
+    /* Look first: most descriptors that are closed have nothing to say, and need no connection. */
+    if (fstat(fd, &sb) == 0 && staging_is_dirty(c->slot, &sb))
+        rc = vfs_ready(v);
+    if (rc == 0) {
+        staging_enter(v->staging, &owner);
+        rc = prepare(v, c, fd);
+        staging_leave(&owner);
+    }
+    close(fd);
+    return rc;
+}
+
+struct op *commit_add(struct commit *c, bool first)
+{
+    if (first) {
+        memmove(&c->ops[1], &c->ops[0], c->n * sizeof c->ops[0]);
+        c->own = 0;
+        c->n++;
+    } else {
+        c->own = c->n++;
+    }
+    struct op *op = &c->ops[c->own];
+    memset(op, 0, sizeof *op);
+    caller_cred(&op->cred, c->groups);
+    op->base = c->slot->ino;
+    return op;
+}
+
+/* Definitely refused: nothing names what was written. */
+static void refused(struct vfs *v, struct commit *c, int code)
+{
+    struct staging_owner owner;
+    staging_enter(v->staging, &owner);
+    drop_written(v, c);
+    if (code == -ENOENT)
+        c->slot->flags |= SLOT_GONE; /* removed by another client; what is here stays readable */
+    else
+        dirty_again(v, c);
+    staging_leave(&owner);
+}
+
+int commit_send(struct vfs *v, struct commit *c, const struct op_result **own)
+{
+    struct slot *s = c->slot;
+    int code = 0;
+
+    if (own != NULL)
+        *own = NULL;
+    if (c->n == 0)
+        return 0;
+    int rc = vfs_ready(v);
+    if (rc == 0)
+        rc = meta_call(v->meta, c->ops, c->n, c->res);
+    if (rc < 0) {
+        struct staging_owner owner;
+        staging_enter(v->staging, &owner);
+        dirty_again(v, c); /* it may have happened: sent again, it gives the same file */
+        staging_leave(&owner);
+        return rc;
+    }
+    for (size_t i = 0; i < c->n; i++) {
+        if (c->res[i].code == 0 && c->res[i].has_attr)
+            slot_seen_set(s, &c->res[i].attr);
+        if (i != c->own && c->res[i].code != 0 && code == 0)
+            code = c->res[i].code;
+    }
+    if (own != NULL && c->own != SIZE_MAX)
+        *own = &c->res[c->own];
+    if (code != 0) {
+        refused(v, c, code);
+        log_at(LOG_ERROR, "inode %llu: data was not accepted: %s", (unsigned long long)s->ino,
+               strerror(code == -ENOENT ? ESTALE : -code));
+        return code == -ENOENT ? -ESTALE : code;
+    }
+    s->flags |= SLOT_FILLED;
+    return 0;
+}
+
+void commit_fini(struct commit *c)
+{
+    for (size_t i = 0; i < c->n; i++)
+        op_result_free(&c->res[i]);
+    buf_free(&c->records);
+    buf_free(&c->slices);
+}
+
+int commit_slot(struct vfs *v, uint32_t number)
+{
+    struct commit c;
+    int rc = commit_prepare(v, number, &c);
+    if (rc == 0)
+        rc = commit_send(v, &c, NULL);
+    commit_fini(&c);
+    return rc;
+}
+
+void commit_punch(struct vfs *v, uint32_t number)
+{
+    struct staging_owner owner;
+    struct slot *s = staging_slot(v->staging, number);
+    struct stat sb;
+
+    if ((s->flags & (SLOT_DIRECT | SLOT_MAPPED | SLOT_GONE)) != 0)
+        return;
+    staging_enter(v->staging, &owner);
+    int fd = staging_open_file(v->staging, number, O_RDWR);
+    if (fd >= 0 && fstat(fd, &sb) == 0 && !staging_is_dirty(s, &sb)) {
+        uint64_t keep = (uint64_t)sb.st_size / CHUNK_BYTES * CHUNK_BYTES;
+        if (keep > s->published) {
+            s->published = keep; /* first: a reader then asks the volume, which has it */
+            if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)keep) != 0)
+                log_once(LOG_WARN, "staging: no hole punching: %s", strerror(errno));
+            staging_set_clean(fd);
+        }
+    }
+    if (fd >= 0)
+        close(fd);
+    staging_leave(&owner);
+}

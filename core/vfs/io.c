@@ -1,0 +1,341 @@
+/*
+ * io.c - reading and writing open files.
+ *
+ * Above `published` the staging file holds the bytes and the kernel does the work; below, reads go
+ * to the blocks, and the first write there brings everything in.  The slot lock makes the choice
+ * and the call one step.
+ */
+#include "core/vfs/vfs_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/falloc.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct slot *lock_file(struct vfs *v, const struct vfs_fd *f)
+{
+    struct slot *s = f->kind == VFS_FILE ? staging_slot(v->staging, f->slot) : NULL;
+    if (s == NULL)
+        return NULL;
+    slot_lock(s);
+    if (s->ino == f->ino && s->gen == f->gen)
+        return s;
+    slot_unlock(s); /* cannot be while the caller's descriptor is open */
+    return NULL;
+}
+
+static size_t iov_bytes(const struct iovec *iov, int n)
+{
+    size_t sum = 0;
+    for (int i = 0; i < n; i++)
+        sum += iov[i].iov_len;
+    return sum < SSIZE_MAX ? sum : SSIZE_MAX;
+}
+
+static struct moment slot_mtime(const struct slot *s)
+{
+    struct attr a = {0};
+    slot_seen_get(s, &a);
+    return a.mtime;
+}
+
+/* Reads at pos, below published; up to want bytes into iov. */
+static ssize_t read_published(struct vfs *v, const struct slot *s, const struct iovec *iov, int n,
+                              uint64_t pos, size_t want)
+{
+    size_t done = 0;
+    for (int i = 0; i < n && done < want; i++) {
+        size_t part = iov[i].iov_len < want - done ? iov[i].iov_len : want - done;
+        int rc = content_read(v, s->ino, slot_mtime(s), pos + done, iov[i].iov_base, part);
+        if (rc < 0)
+            return done > 0 ? (ssize_t)done : rc;
+        done += part;
+    }
+    return (ssize_t)done;
+}
+
+static ssize_t native_readv(int fd, const struct iovec *iov, int n, off_t off, int rwf)
+{
+    ssize_t got = rwf != 0  ? preadv2(fd, iov, n, off, rwf)
+                  : off < 0 ? readv(fd, iov, n)
+                  : n == 1  ? pread(fd, iov->iov_base, iov->iov_len, off)
+                            : preadv(fd, iov, n, off);
+    return got < 0 ? -errno : got;
+}
+
+static ssize_t locked_readv(struct vfs *v, struct slot *s, int fd, const struct vfs_fd *f,
+                            const struct iovec *iov, int n, off_t off, int rwf)
+{
+    if (s->published == 0)
+        return native_readv(fd, iov, n, off, rwf);
+    off_t pos = off >= 0 ? off : lseek(fd, 0, SEEK_CUR);
+    struct stat sb;
+    if (pos < 0 || fstat(fd, &sb) != 0)
+        return -errno;
+    if ((uint64_t)pos >= s->published || pos >= sb.st_size)
+        return native_readv(fd, iov, n, off, rwf);
+    int fl = fcntl(fd, F_GETFL);
+    if (fl < 0 || (fl & O_ACCMODE) == O_WRONLY || (fl & O_PATH) != 0)
+        return -EBADF;
+    size_t want = iov_bytes(iov, n);
+    if (want > (uint64_t)sb.st_size - (uint64_t)pos)
+        want = (size_t)(sb.st_size - pos);
+    if ((uint64_t)pos + want > s->published) {
+        /* Across the border: a program may count on whole reads, so bring the rest together. */
+        int rc = slot_hydrate(v, f->slot);
+        return rc < 0 ? rc : native_readv(fd, iov, n, off, rwf);
+    }
+    ssize_t got = read_published(v, s, iov, n, (uint64_t)pos, want);
+    if (got > 0 && off < 0 && lseek(fd, pos + got, SEEK_SET) < 0)
+        return -errno;
+    return got;
+}
+
+ssize_t vfs_readv(struct vfs *v, int fd, const struct vfs_fd *f, const struct iovec *iov, int n,
+                  off_t off, int rwf)
+{
+    struct slot *s = lock_file(v, f);
+    if (s == NULL)
+        return native_readv(fd, iov, n, off, rwf);
+    ssize_t got = locked_readv(v, s, fd, f, iov, n, off, rwf);
+    slot_unlock(s);
+    return got;
+}
+
+static ssize_t native_writev(int fd, const struct iovec *iov, int n, off_t off, int rwf)
+{
+    ssize_t put = rwf != 0  ? pwritev2(fd, iov, n, off, rwf)
+                  : off < 0 ? writev(fd, iov, n)
+                  : n == 1  ? pwrite(fd, iov->iov_base, iov->iov_len, off)
+                            : pwritev(fd, iov, n, off);
+    return put < 0 ? -errno : put;
+}
+
+/* Where the next write lands: at the end for O_APPEND. */
+static off_t write_position(int fd, bool append, off_t off)
+{
+    struct stat sb;
+    if (append)
+        return fstat(fd, &sb) == 0 ? sb.st_size : -1;
+    return off >= 0 ? off : lseek(fd, 0, SEEK_CUR);
+}
+
+static ssize_t locked_writev(struct vfs *v, struct slot *s, int fd, const struct vfs_fd *f,
+                             const struct iovec *iov, int n, off_t off, int rwf)
+{
+    bool append = f->append || (rwf & RWF_APPEND) != 0;
+    off_t pos = write_position(fd, append, off);
+    if (pos < 0)
+        return -errno;
+    if (s->published > 0 && (uint64_t)pos < s->published) {
+        int rc = slot_hydrate(v, f->slot);
+        if (rc < 0)
+            return rc;
+    }
+    ssize_t put = native_writev(fd, iov, n, off, rwf);
+    if (put <= 0)
+        return put;
+    uint64_t end = (uint64_t)pos + (uint64_t)put;
+    if ((uint64_t)pos < s->dirty_lo)
+        s->dirty_lo = (uint64_t)pos;
+    if (end > s->dirty_hi)
+        s->dirty_hi = end;
+    /* A chunk is full: publish it, so that neither memory nor the last close grows with the file.
+     */
+    if (s->dirty_hi - s->dirty_lo > CHUNK_BYTES + CHUNK_BYTES / 4 &&
+        (s->flags & (SLOT_DIRECT | SLOT_MAPPED | SLOT_GONE)) == 0) {
+        int rc = commit_slot(v, f->slot);
+        if (rc < 0)
+            return rc;
+        commit_punch(v, f->slot);
+    }
+    return put;
+}
+
+ssize_t vfs_writev(struct vfs *v, int fd, const struct vfs_fd *f, const struct iovec *iov, int n,
+                   off_t off, int rwf)
+{
+    struct slot *s = f->writable ? lock_file(v, f) : NULL;
+    if (s == NULL)
+        return native_writev(fd, iov, n, off, rwf);
+    ssize_t put = locked_writev(v, s, fd, f, iov, n, off, rwf);
+    slot_unlock(s);
+    return put;
+}
+
+int vfs_direct(struct vfs *v, int fd, const struct vfs_fd *f, enum vfs_use use)
+{
+    (void)fd;
+    struct slot *s = lock_file(v, f);
+    if (s == NULL)
+        return 0;
+    int rc = slot_hydrate(v, f->slot);
+    if (rc == 0 && f->writable)
+        s->flags |= use == VFS_USE_MAP_WRITE ? SLOT_MAPPED | SLOT_DIRECT : SLOT_DIRECT;
+    slot_unlock(s);
+    return rc;
+}
+
+/* Bytes that live in the volume are not looked at for holes: all of them count as data, which
+ * lseek(2) allows. */
+off_t vfs_lseek(struct vfs *v, int fd, const struct vfs_fd *f, off_t off, int whence)
+{
+    struct slot *s = whence == SEEK_DATA || whence == SEEK_HOLE ? lock_file(v, f) : NULL;
+    struct stat sb;
+    off_t to = off;
+    if (s != NULL && (off < 0 || (uint64_t)off < s->published)) {
+        if (fstat(fd, &sb) != 0)
+            to = -errno;
+        else if (off < 0 || off >= sb.st_size)
+            to = -ENXIO;
+        else
+            to = lseek(fd, whence == SEEK_DATA ? off : sb.st_size, SEEK_SET);
+    } else {
+        to = lseek(fd, off, whence);
+        if (to < 0)
+            to = -errno;
+    }
+    if (s != NULL)
+        slot_unlock(s);
+    return to;
+}
+
+/* The same change of length on the staging file; clean stays clean. */
+static int resize_slot(struct vfs *v, uint32_t number, uint64_t len)
+{
+    struct staging_owner owner;
+    struct slot *s = staging_slot(v->staging, number);
+    struct stat sb;
+
+    staging_enter(v->staging, &owner);
+    int fd = staging_open_file(v->staging, number, O_RDWR);
+    int rc = fd < 0 ? fd : fstat(fd, &sb) != 0 ? -errno : 0;
+    if (rc == 0 && (uint64_t)sb.st_size != len) {
+        bool clean = sb.st_mtim.tv_sec == STAGING_CLEAN_SEC;
+        if (ftruncate(fd, (off_t)len) != 0)
+            rc = -errno;
+        if (s->published > len)
+            s->published = len;
+        if (clean)
+            staging_set_clean(fd);
+    }
+    if (fd >= 0)
+        close(fd);
+    staging_leave(&owner);
+    return rc;
+}
+
+int vfs_ftruncate(struct vfs *v, int fd, const struct vfs_fd *f, off_t len)
+{
+    struct vfs_loc loc = {.base = f->ino, .path = ""};
+    struct request r;
+
+    (void)fd;
+    if (len < 0 || !f->writable)
+        return -EINVAL;
+    struct slot *s = lock_file(v, f);
+    if (s == NULL)
+        return -EINVAL;
+    int rc = 0;
+    if ((s->flags & SLOT_GONE) == 0) {
+        request_init(v, &r, OP_TRUNCATE, &loc);
+        r.op.len = (uint64_t)len;
+        r.op.flags = OPF_BY_FD | (r.op.cred.uid != 0 ? OPF_KILLPRIV : 0);
+        rc = request_call(v, &r, NULL);
+        if (rc == 0 && r.res.has_attr)
+            slot_seen_set(s, &r.res.attr);
+        request_fini(&r);
+    }
+    if (rc == 0)
+        rc = resize_slot(v, f->slot, (uint64_t)len);
+    slot_unlock(s);
+    return rc == -ENOENT ? -ESTALE : rc;
+}
+
+int vfs_truncate(struct vfs *v, struct vfs_loc *loc, off_t len)
+{
+    struct request r;
+
+    if (len < 0)
+        return -EINVAL;
+    request_init(v, &r, OP_TRUNCATE, loc);
+    r.op.len = (uint64_t)len;
+    if (r.op.cred.uid != 0)
+        r.op.flags = OPF_KILLPRIV;
+    int rc = request_call(v, &r, loc);
+    uint32_t number = rc == 0 ? staging_find(v->staging, r.res.ino) : 0;
+    struct slot *s = number != 0 ? staging_slot(v->staging, number) : NULL;
+    if (s != NULL) {
+        slot_lock(s);
+        if (s->ino == r.res.ino && (s->flags & SLOT_FILLED) != 0) {
+            slot_seen_set(s, &r.res.attr);
+            rc = resize_slot(v, number, (uint64_t)len);
+        }
+        slot_unlock(s);
+    }
+    request_fini(&r);
+    return rc;
+}
+
+static int native_fallocate(struct vfs *v, uint32_t number, int mode, off_t off, off_t len)
+{
+    struct staging_owner owner;
+    struct stat sb;
+
+    staging_enter(v->staging, &owner);
+    int fd = staging_open_file(v->staging, number, O_RDWR);
+    int rc = fd < 0 ? fd : fstat(fd, &sb) != 0 ? -errno : 0;
+    if (rc == 0) {
+        bool clean = sb.st_mtim.tv_sec == STAGING_CLEAN_SEC;
+        bool zero = (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) != 0;
+        off_t end = off + len;
+        /* Space is not reserved here: the length is what counts. */
+        if ((mode & FALLOC_FL_KEEP_SIZE) == 0 && end > sb.st_size && ftruncate(fd, end) != 0)
+            rc = -errno;
+        if (rc == 0 && zero && off < sb.st_size &&
+            fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off, len) != 0)
+            rc = -errno;
+        if (clean)
+            staging_set_clean(fd);
+    }
+    if (fd >= 0)
+        close(fd);
+    staging_leave(&owner);
+    return rc;
+}
+
+int vfs_fallocate(struct vfs *v, int fd, const struct vfs_fd *f, int mode, off_t off, off_t len)
+{
+    struct vfs_loc loc = {.base = f->ino, .path = ""};
+    struct request r;
+
+    (void)fd;
+    if (f->kind != VFS_FILE)
+        return f->kind == VFS_DIR ? -EISDIR : -EBADF;
+    if (!f->writable)
+        return -EBADF;
+    if (off < 0 || len <= 0)
+        return -EINVAL;
+    struct slot *s = lock_file(v, f);
+    if (s == NULL)
+        return -EBADF;
+    /* Ours first: the volume's length must include what only the staging file has. */
+    int rc = commit_slot(v, f->slot);
+    if (rc == 0 && (s->flags & SLOT_GONE) == 0) {
+        request_init(v, &r, OP_FALLOCATE, &loc);
+        r.op.mode = (uint32_t)mode;
+        r.op.off = (uint64_t)off;
+        r.op.len = (uint64_t)len;
+        r.op.flags = OPF_BY_FD;
+        rc = request_call(v, &r, NULL);
+        if (rc == 0 && r.res.has_attr)
+            slot_seen_set(s, &r.res.attr);
+        request_fini(&r);
+    }
+    if (rc == 0)
+        rc = native_fallocate(v, f->slot, mode, off, len);
+    slot_unlock(s);
+    return rc;
+}

@@ -1,0 +1,121 @@
+/*
+ * staging - the local files behind open descriptors, shared by the processes of one user and host.
+ *
+ * CACHE/UUID/table is mapped by every process: a slot for each inode in use.  CACHE/UUID/s/N is the
+ * file of slot N, CACHE/UUID/d/INO an empty directory behind an open or entered directory,
+ * CACHE/UUID/o/INO an empty file behind an O_PATH descriptor, CACHE/UUID/p/INO a native FIFO.  The
+ * name alone tells what a descriptor is, so it is known again after exec, dup or SCM_RIGHTS.
+ *
+ * One slot an inode: whoever opens the inode on this host gets the same file.  A slot is given back
+ * when nobody holds its file open; the kernel answers that (a write lease on a fresh descriptor is
+ * granted only when there is no other holder), so a killed process leaves nothing behind for long.
+ *
+ * Content of slot N.  Bytes [0, published) live only in the volume, the rest in the file; the
+ * file's size is the file size.  A file without changes since the last commit carries the mtime
+ * STAGING_CLEAN, so that every write, also one that no wrapper sees, is noticed by its new mtime.
+ *
+ * Locks: slot lock, then table lock.  Both are robust and shared between processes; a holder that
+ * was killed leaves the table to be indexed anew.
+ *
+ * Layer: vfs, internal.
+ */
+#ifndef JFSPRE_CORE_VFS_STAGING_H
+#define JFSPRE_CORE_VFS_STAGING_H
+
+#include "core/format/attr.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#define STAGING_CLEAN_SEC 1 /* mtime of a file without changes: the first second of 1970 */
+
+enum slot_flag {
+    SLOT_FILLED = 1 << 0,  /* content, length and version are those of `seen` */
+    SLOT_DIRECT = 1 << 1,  /* written by calls that no wrapper sees: dirty_* is not all */
+    SLOT_MAPPED = 1 << 2,  /* mapped shared and writable: every commit writes */
+    SLOT_GONE = 1 << 3,    /* the inode has no name and no data in the volume any more */
+    SLOT_TMPFILE = 1 << 4, /* GONE, and never had one: O_TMPFILE */
+    SLOT_ESCAPED = 1 << 5, /* handed to a program without us, which cannot commit */
+};
+
+struct slot {
+    uint64_t ino;  /* 0: free */
+    uint32_t gen;  /* grows at each use */
+    uint32_t next; /* in its hash chain or the free list; 0: end */
+    uint32_t flags;
+    uint32_t unused;
+    uint64_t published;          /* bytes that live in the volume only */
+    uint64_t dirty_lo, dirty_hi; /* seen writes since the last commit; lo >= hi: none */
+    uint8_t seen[88];            /* attr of the volume when we last heard, encoded */
+    uint32_t seen_len;
+    pthread_mutex_t lock;
+};
+
+struct staging;
+
+/* Makes or maps CACHE/UUID.  -errno and one line in err: cache directory not makeable, not ours, on
+ * a file system without leases or shared mappings. */
+int staging_open(const char *cache_dir, const char *uuid, struct staging **out, char *err,
+                 size_t errlen);
+void staging_close(struct staging *st); /* NULL is fine */
+const char *staging_uuid(const struct staging *st);
+int staging_dirfd(const struct staging *st);
+void staging_fd_moved(struct staging *st, int fd);
+
+/* What is fd, by its name in /proc/self/fd?  's' 'd' 'o' and *number, or 0.  cache_dir is
+ * canonical; *uuid gets the volume's (64 bytes). */
+int staging_name_of(const char *link, const char *cache_dir, char uuid[64], uint64_t *number);
+
+/* The slot of an inode, made when absent.  The descriptor returned is opened on its file with
+ * `flags` before the table is unlocked, so that the slot cannot be given back in between.  -ENFILE:
+ * all slots are in use. */
+enum staging_how {
+    STAGING_NEW,       /* made now */
+    STAGING_SHARED,    /* somebody holds it open */
+    STAGING_ABANDONED, /* a process ended without giving it back: what it wrote may be in it */
+};
+int staging_hold(struct staging *st, uint64_t ino, int flags, uint32_t *number,
+                 enum staging_how *how);
+/* The slot in use for an inode: its number, or 0. */
+uint32_t staging_find(struct staging *st, uint64_t ino);
+struct slot *staging_slot(struct staging *st, uint32_t number); /* NULL: no such number */
+/* Gives the slot back when nobody holds its file and nothing in it waits for a commit. */
+void staging_release(struct staging *st, uint32_t number, uint32_t gen);
+/* Nobody but fd's descriptor holds the file of the slot. */
+bool staging_alone(struct staging *st, uint32_t number);
+/* Inodes in use, at most n; returns how many. */
+size_t staging_inodes(struct staging *st, uint64_t *ino, size_t n);
+
+int staging_open_file(struct staging *st, uint32_t number, int flags); /* an internal descriptor */
+int staging_stat(struct staging *st, uint32_t number, struct stat *out);
+bool staging_is_dirty(const struct slot *s, const struct stat *sb);
+void staging_set_clean(int fd);
+void staging_path(const struct staging *st, uint32_t number, char *out, size_t len);
+
+/* Skeletons: a descriptor opened with flags. */
+int staging_open_dir(struct staging *st, uint64_t ino, int flags, bool *made); /* made: by us now */
+int staging_open_marker(struct staging *st, uint64_t ino, int flags);
+int staging_open_fifo(struct staging *st, uint64_t ino, int flags);
+void staging_drop_dir(struct staging *st, uint64_t ino);
+
+void slot_lock(struct slot *s);
+void slot_unlock(struct slot *s);
+void slot_seen_set(struct slot *s, const struct attr *a);
+bool slot_seen_get(const struct slot *s, struct attr *a);
+
+/* While open staging files and blocks belong to the user who opened the staging area: a process
+ * that switched its effective ids (not its real or saved ones) acts as that user meanwhile.
+ * Affects the calling thread only. */
+struct staging_owner {
+    uid_t back_uid;
+    gid_t back_gid;
+    bool switched;
+};
+void staging_enter(const struct staging *st, struct staging_owner *o);
+void staging_leave(const struct staging_owner *o);
+
+#endif

@@ -1,0 +1,135 @@
+/*
+ * vfs_internal - what the files of vfs/ share.
+ *
+ * Lock order: slot lock, then table lock (staging.h), then vfs.lock, then meta's own.
+ *
+ * Layer: vfs, internal.
+ */
+#ifndef JFSPRE_CORE_VFS_VFS_INTERNAL_H
+#define JFSPRE_CORE_VFS_VFS_INTERNAL_H
+
+#include "core/meta/meta.h"
+#include "core/store/store.h"
+#include "core/vfs/staging.h"
+#include "core/vfs/vfs.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define VIEWS_CACHED 32
+
+/* The view of one chunk as it was at one mtime of its file. */
+struct view {
+    int refs;
+    struct record *piece;
+    size_t count;
+};
+
+struct view_key {
+    uint64_t ino;
+    struct moment mtime;
+    uint32_t chunk;
+};
+
+struct vfs {
+    struct config config; /* own copies */
+    struct meta *meta;
+    pthread_mutex_t lock; /* the fields below */
+    atomic_bool ready;
+    struct store *store;
+    struct staging *staging;
+    uint64_t dev;
+    uint64_t spare_ino; /* taken from the counter, not used yet; 0: none */
+    atomic_int umask;   /* -1: not known yet */
+    unsigned views_next;
+    struct {
+        struct view_key key;
+        struct view *view;
+    } views[VIEWS_CACHED];
+    char error[512];
+};
+
+/* --- call.c: requests ------------------------------------------------------------------------- */
+
+/* Credentials and storage of one request; the op points into it. */
+struct request {
+    struct op op;
+    uint32_t groups[OP_GROUPS_MAX];
+    struct op_result res;
+};
+
+/* op of `kind` on (loc->base, loc->path) with the caller's effective ids; loc NULL: base 0. */
+void request_init(struct vfs *v, struct request *r, uint8_t kind, const struct vfs_loc *loc);
+void caller_cred(struct op_cred *cred, uint32_t groups[OP_GROUPS_MAX]);
+/* One round trip.  0, -errno, or VFS_ESCAPE with loc->native filled (loc NULL: -EIO instead). */
+int request_call(struct vfs *v, struct request *r, struct vfs_loc *loc);
+/* The code of one result of a call of several ops, as request_call() gives it. */
+int result_code(const struct op_result *res, struct vfs_loc *loc);
+/* Init and call with nothing else to set. */
+int request_simple(struct vfs *v, struct request *r, uint8_t kind, struct vfs_loc *loc);
+void request_fini(struct request *r);
+int vfs_take_inode(struct vfs *v, uint64_t *ino);
+void vfs_put_inode(struct vfs *v, uint64_t ino); /* it was not used after all */
+uint16_t vfs_umask(struct vfs *v);
+/* Blocks of (id, size) pairs that the metadata does not name any more. */
+void vfs_drop_slices(struct vfs *v, const struct buf *pairs);
+int vfs_fail(struct vfs *v, int rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* --- content.c: bytes of a file that live in the volume --------------------------------------- */
+
+/* Reads [off, off+len) of the file; a chunk list is fetched when it is not cached. */
+int content_read(struct vfs *v, uint64_t ino, struct moment mtime, uint64_t off, void *out,
+                 size_t len);
+/* Copies it into fd at the same offsets; zeros become holes. */
+int content_copy(struct vfs *v, uint64_t ino, struct moment mtime, uint64_t off, uint64_t len,
+                 int fd);
+/* A chunk list that came along with another answer. */
+void content_hint(struct vfs *v, uint64_t ino, struct moment mtime, uint32_t chunk,
+                  const void *records, size_t bytes);
+void content_forget_all(struct vfs *v);
+
+/* --- commit.c: staging to volume -------------------------------------------------------------- */
+
+/*
+ * A commit: slices are written by commit_prepare(), the ops that name them are sent by
+ * commit_send(), with one op of the caller's before or behind them (commit_add()), all in one round
+ * trip.  The caller holds the slot's lock from prepare to send.
+ */
+#define COMMIT_OPS 2
+struct commit {
+    struct slot *slot;
+    uint32_t number;
+    struct op ops[COMMIT_OPS + 1];
+    struct op_result res[COMMIT_OPS + 1];
+    size_t n;   /* ops in use, the caller's included */
+    size_t own; /* index of the caller's, or SIZE_MAX */
+    uint32_t groups[OP_GROUPS_MAX];
+    struct buf records; /* data of OP_WRITE */
+    struct buf slices;  /* (id, size) pairs written for it */
+    uint64_t lo, hi;    /* dirty range taken over */
+};
+/* 0 or -errno; c->n is 0 when nothing was written since the last commit.  commit_fini() always. */
+int commit_prepare(struct vfs *v, uint32_t number, struct commit *c);
+/* The op to fill in; its credentials are set. */
+struct op *commit_add(struct commit *c, bool first);
+/* Returns the commit's outcome; *own (may be NULL) gets the result of the caller's op, borrowed
+ * until commit_fini(), or NULL when nothing was answered. */
+int commit_send(struct vfs *v, struct commit *c, const struct op_result **own);
+void commit_fini(struct commit *c);
+/* All of it, for a slot that the caller has locked. */
+int commit_slot(struct vfs *v, uint32_t number);
+/* After a commit: full chunks of the file need not be kept here.  Slot locked. */
+void commit_punch(struct vfs *v, uint32_t number);
+
+/* --- file.c ----------------------------------------------------------------------------------- */
+
+/* Brings bytes [0, published) into the staging file.  Slot locked. */
+int slot_hydrate(struct vfs *v, uint32_t number);
+/* Adds to the attributes what is written here and not committed. */
+void slot_overlay(struct vfs *v, uint64_t ino, struct attr *a);
+/* Data of an inode without a name is needed here no longer than its descriptors live. */
+void slot_gone(struct vfs *v, uint64_t ino, uint64_t length, bool deferred, const struct attr *a);
+/* Inodes in use here as op.data of unlink and rename; owned by the caller: free(). */
+uint64_t *slots_held(struct vfs *v, uint32_t *bytes);
+
+#endif

@@ -1,0 +1,191 @@
+/*
+ * test_staging.c - the table of staging files: who holds a slot, when it comes back, what a killed
+ * process leaves.
+ */
+#include "core/vfs/staging.h"
+
+#include <CUnit/Basic.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char dir[256];
+static struct staging *st;
+
+static int setup(void)
+{
+    char err[400];
+    snprintf(dir, sizeof dir, "/dev/shm/jfspre-test-XXXXXX");
+    return mkdtemp(dir) == NULL || staging_open(dir, "volume", &st, err, sizeof err) != 0;
+}
+
+static int teardown(void)
+{
+    char cmd[300];
+    staging_close(st);
+    snprintf(cmd, sizeof cmd, "rm -rf '%s'", dir);
+    return system(cmd) != 0;
+}
+
+static int hold(uint64_t ino, int flags, uint32_t *number, enum staging_how *how)
+{
+    return staging_hold(st, ino, flags | O_CLOEXEC, number, how);
+}
+
+static void seen(uint32_t number)
+{
+    struct attr a = {.type = TYPE_FILE, .nlink = 1};
+    slot_seen_set(staging_slot(st, number), &a);
+}
+
+static void test_share_and_release(void)
+{
+    uint32_t a, b;
+    enum staging_how how;
+    int fd = hold(100, O_RDWR, &a, &how);
+    CU_ASSERT(fd >= 0 && how == STAGING_NEW);
+    seen(a);
+    staging_set_clean(fd);
+    int fd2 = hold(100, O_RDONLY, &b, &how);
+    CU_ASSERT(fd2 >= 0 && how == STAGING_SHARED && a == b);
+    CU_ASSERT_EQUAL(staging_find(st, 100), a);
+    close(fd);
+    staging_release(st, a, staging_slot(st, a)->gen);
+    CU_ASSERT_EQUAL(staging_find(st, 100), a); /* fd2 still holds it */
+    close(fd2);
+    staging_release(st, a, staging_slot(st, a)->gen + 1);
+    CU_ASSERT_EQUAL(staging_find(st, 100), a); /* of another generation */
+    staging_release(st, a, staging_slot(st, a)->gen);
+    CU_ASSERT_EQUAL(staging_find(st, 100), 0);
+}
+
+static void test_other_holders(void)
+{
+    uint32_t n;
+    enum staging_how how;
+    int fd = hold(200, O_RDWR, &n, &how);
+    seen(n);
+    CU_ASSERT(ftruncate(fd, 4096) == 0);
+    staging_set_clean(fd);
+    uint32_t gen = staging_slot(st, n)->gen;
+    int copy = dup(fd);
+    close(fd);
+    staging_release(st, n, gen);
+    CU_ASSERT_EQUAL(staging_find(st, 200), n); /* a duplicate */
+    void *map = mmap(NULL, 4096, PROT_READ, MAP_SHARED, copy, 0);
+    CU_ASSERT(map != MAP_FAILED);
+    close(copy);
+    staging_release(st, n, gen);
+    CU_ASSERT_EQUAL(staging_find(st, 200), n); /* a mapping without a descriptor */
+    munmap(map, 4096);
+    staging_release(st, n, gen);
+    CU_ASSERT_EQUAL(staging_find(st, 200), 0);
+}
+
+static void test_dirty_stays(void)
+{
+    uint32_t n;
+    enum staging_how how;
+    int fd = hold(300, O_RDWR, &n, &how);
+    struct stat sb;
+    seen(n);
+    staging_set_clean(fd);
+    CU_ASSERT(fstat(fd, &sb) == 0 && !staging_is_dirty(staging_slot(st, n), &sb));
+    CU_ASSERT(write(fd, "x", 1) == 1);
+    CU_ASSERT(fstat(fd, &sb) == 0 && staging_is_dirty(staging_slot(st, n), &sb));
+    close(fd);
+    staging_release(st, n, staging_slot(st, n)->gen);
+    CU_ASSERT_EQUAL(staging_find(st, 300), n);
+    fd = hold(300, O_RDWR, &n, &how);
+    CU_ASSERT_EQUAL(how, STAGING_ABANDONED);
+    staging_set_clean(fd);
+    close(fd);
+    staging_release(st, n, staging_slot(st, n)->gen);
+    CU_ASSERT_EQUAL(staging_find(st, 300), 0);
+}
+
+static void test_killed_holders(void)
+{
+    for (int round = 0; round < 20; round++) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            for (uint64_t i = 0;; i++) {
+                uint32_t n;
+                enum staging_how how;
+                int fd = hold(1000 + i % 50, O_RDWR, &n, &how);
+                if (fd < 0)
+                    _exit(1);
+                seen(n);
+                staging_set_clean(fd);
+                close(fd);
+                staging_release(st, n, staging_slot(st, n)->gen);
+            }
+        }
+        usleep(2000 + (useconds_t)round * 300);
+        kill(pid, SIGKILL);
+        int status;
+        waitpid(pid, &status, 0);
+        CU_ASSERT(WIFSIGNALED(status));
+    }
+    /* Whatever was left can be taken and given back. */
+    for (uint64_t ino = 1000; ino < 1050; ino++) {
+        uint32_t n;
+        enum staging_how how;
+        int fd = hold(ino, O_RDWR, &n, &how);
+        CU_ASSERT_FATAL(fd >= 0);
+        CU_ASSERT(how != STAGING_SHARED);
+        seen(n);
+        staging_set_clean(fd);
+        close(fd);
+        staging_release(st, n, staging_slot(st, n)->gen);
+        CU_ASSERT_EQUAL(staging_find(st, ino), 0);
+    }
+    uint64_t left[8];
+    CU_ASSERT_EQUAL(staging_inodes(st, left, 8), 0);
+}
+
+static void test_names(void)
+{
+    char uuid[64];
+    uint64_t n;
+    CU_ASSERT_EQUAL(staging_name_of("/c/u-1/s/12", "/c", uuid, &n), 's');
+    CU_ASSERT(n == 12 && strcmp(uuid, "u-1") == 0);
+    CU_ASSERT_EQUAL(staging_name_of("/c/u-1/d/9223372032828243968 (deleted)", "/c", uuid, &n), 'd');
+    CU_ASSERT_EQUAL(n, INO_TRASH);
+    CU_ASSERT_EQUAL(staging_name_of("/c/u-1/s/12x", "/c", uuid, &n), 0);
+    CU_ASSERT_EQUAL(staging_name_of("/c/u-1/s/", "/c", uuid, &n), 0);
+    CU_ASSERT_EQUAL(staging_name_of("/c/u-1/table", "/c", uuid, &n), 0);
+    CU_ASSERT_EQUAL(staging_name_of("/cc/u-1/s/12", "/c", uuid, &n), 0);
+    CU_ASSERT_EQUAL(staging_name_of("pipe:[5]", "/c", uuid, &n), 0);
+}
+
+static void test_refused(void)
+{
+    struct staging *other;
+    char err[400] = "";
+    CU_ASSERT(staging_open("/proc/none", "v", &other, err, sizeof err) < 0);
+    CU_ASSERT(other == NULL && strstr(err, "/proc/none") != NULL);
+}
+
+int main(void)
+{
+    CU_initialize_registry();
+    CU_pSuite s = CU_add_suite("staging", setup, teardown);
+    CU_add_test(s, "share and release", test_share_and_release);
+    CU_add_test(s, "other holders", test_other_holders);
+    CU_add_test(s, "dirty stays", test_dirty_stays);
+    CU_add_test(s, "killed holders", test_killed_holders);
+    CU_add_test(s, "names", test_names);
+    CU_add_test(s, "refused", test_refused);
+    CU_basic_set_mode(CU_BRM_VERBOSE);
+    CU_basic_run_tests();
+    int failed = (int)CU_get_number_of_failures() + (int)CU_get_number_of_suites_failed();
+    CU_cleanup_registry();
+    return failed != 0;
+}
