@@ -349,10 +349,8 @@ void vfs_fd_moved(struct vfs *v, int old, int fresh)
 {
     if (v->staging != NULL && staging_dirfd(v->staging) == old)
         staging_fd_moved(v->staging, fresh);
-    if (meta_fd(v->meta) == old) {
-        close(fresh); /* cheaper than moving it: the next call connects again */
-        meta_after_fork(v->meta);
-    }
+    else if (meta_fd(v->meta) == old)
+        meta_fd_moved(v->meta, fresh);
 }
 
 /* --- closing ---------------------------------------------------------------------------------- */
