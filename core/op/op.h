@@ -148,10 +148,18 @@ struct op_env {
     const char *mount; /* the prefix: absolute symlink targets below it stay in the volume */
 };
 
+/* Appends.  A path that its u16 cannot hold makes *out fail (buf_ok()); a vfs path never does. */
 void op_encode(const struct op *op, struct buf *out);
 void op_env_encode(const struct op_env *env, struct buf *out);
-/* Views into data, which must outlive *out; groups are decoded into `groups`.  0 or -EINVAL. */
-int op_decode(const void *data, size_t len, struct op *out, uint32_t groups[OP_GROUPS_MAX]);
+
+/* Where a decoded op keeps what the encoding has in another shape. */
+struct op_room {
+    uint32_t groups[OP_GROUPS_MAX];
+    char path[PATH_LEN_MAX + 1], path2[PATH_LEN_MAX + 1];
+};
+/* op.data is a view into data, groups and paths are in *room: both must outlive *out.  0, or -EINVAL
+ * for another version, an unknown kind, a NUL in a path, anything missing or left over. */
+int op_decode(const void *data, size_t len, struct op *out, struct op_room *room);
 const char *op_kind_name(uint8_t kind); /* "create" style lower-case name for logs and metrics */
 void op_result_free(struct op_result *r);
 
