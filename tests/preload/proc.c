@@ -170,7 +170,8 @@ static void spawned(void)
     put_file("input", "spawned text\n");
     SHOW(posix_spawn_file_actions_init(&fa));
     SHOW(posix_spawn_file_actions_addopen(&fa, 0, "input", O_RDONLY, 0));
-    SHOW(posix_spawn_file_actions_addopen(&fa, 1, in_top("output"), O_WRONLY | O_CREAT | O_TRUNC, 0640));
+    SHOW(posix_spawn_file_actions_addopen(&fa, 1, in_top("output"), O_WRONLY | O_CREAT | O_TRUNC,
+                                          0640));
     SHOW(posix_spawn(&pid, "/bin/cat", &fa, NULL, cat, environ));
     show_wait("posix_spawn", pid);
     posix_spawn_file_actions_destroy(&fa);

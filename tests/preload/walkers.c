@@ -29,8 +29,8 @@ static int visit(const char *path, const struct stat *st, int type)
 
 static int visit_n(const char *path, const struct stat *st, int type, struct FTW *at)
 {
-    snprintf(lines[count++], sizeof(lines[0]), "%s %d %o level %d base %s", rel(path), type, st->st_mode,
-             at->level, path + at->base);
+    snprintf(lines[count++], sizeof(lines[0]), "%s %d %o level %d base %s", rel(path), type,
+             st->st_mode, at->level, path + at->base);
     return 0;
 }
 
