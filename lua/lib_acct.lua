@@ -144,6 +144,14 @@ function acct.entry(env, dir, a, sign)
     end
 end
 
+-- DS and DQ for an entry that dir loses and that held no data: a directory, or one without an attr.
+function acct.lost_entry(env, dir)
+    acct.stats(env, dir, 0, -4096, -1)
+    if not num.is_trash(dir) then
+        acct.quota(env, dir, -4096, -1)
+    end
+end
+
 -- The directories that hold a non-directory: a list of { dir, links in it }.
 function acct.parents(ino, a)
     if a.parent ~= num.ZERO then

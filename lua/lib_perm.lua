@@ -38,3 +38,19 @@ end
 function perm.sticky(op, d, a)
     return op.uid ~= 0 and band(d.mode, 512) ~= 0 and op.uid ~= d.uid and op.uid ~= a.uid
 end
+
+-- May the caller take the name of *a* out of w.dir?  nil or an errno; for unlink, rmdir and rename.  a: nil when the
+-- entry's inode has no attr.
+function perm.may_remove(op, w, a)
+    local d = w.a
+    if num.is_trash(w.dir) and op.uid ~= 0 then
+        return E.PERM
+    elseif not perm.check(op, d, 3) then
+        return E.ACCES
+    elseif band(d.flags, A.FROZEN) ~= 0 then
+        return E.PERM
+    elseif a and (perm.sticky(op, d, a) or band(a.flags, A.FROZEN) ~= 0) then
+        return E.PERM
+    end
+    return nil
+end

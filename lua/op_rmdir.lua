@@ -55,10 +55,7 @@ do
         for i = 1, #PER_DIR do
             call("HDEL", P .. PER_DIR[i], f)
         end
-        acct.stats(env, dir, 0, -4096, -1)
-        if not num.is_trash(dir) then
-            acct.quota(env, dir, -4096, -1)
-        end
+        acct.lost_entry(env, dir)
         return 0, ino, raw, dir, plan and R.TRASHED or a and R.GONE or 0, ""
     end
 end

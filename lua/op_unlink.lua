@@ -1,21 +1,5 @@
 -- OP_UNLINK: unlink(2).  data: inodes that the caller's host holds open.
 
--- May the caller take the name of *a* out of w.dir?  nil or an errno; for unlink, rmdir and rename.  a: nil when the
--- entry's inode has no attr.
-function perm.may_remove(op, w, a)
-    local d = w.a
-    if num.is_trash(w.dir) and op.uid ~= 0 then
-        return E.PERM
-    elseif not perm.check(op, d, 3) then
-        return E.ACCES
-    elseif band(d.flags, A.FROZEN) ~= 0 then
-        return E.PERM
-    elseif a and (perm.sticky(op, d, a) or band(a.flags, A.FROZEN) ~= 0) then
-        return E.PERM
-    end
-    return nil
-end
-
 ops[13] = function(env, op)
     local w, err = walk.start(env, op, op.base, op.path)
     err = err or walk.to_last(w)
@@ -54,8 +38,7 @@ ops[13] = function(env, op)
         attr.save(dir, d)
     end
     if not a then -- an entry that named nothing
-        acct.stats(env, dir, 0, -4096, -1)
-        acct.quota(env, dir, -4096, -1)
+        acct.lost_entry(env, dir)
         return 0, ino, "", dir, 0, ""
     end
     acct.entry(env, dir, a, -1)
