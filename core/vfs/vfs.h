@@ -185,4 +185,15 @@ struct vfs_statfs {
 };
 int vfs_statfs(struct vfs *v, struct vfs_statfs *out);
 
+/* A file that this user has in use on this host (open, or left by a killed program). */
+struct vfs_in_use {
+    uint64_t ino, length;
+    bool pending; /* it has bytes that are not in the volume yet */
+    bool unnamed; /* removed, or never had a name: goes with its descriptors */
+};
+/* Visits them, for the command: needs neither a connection nor a mount, changes nothing.  0, also
+ * when there is no staging area, or -errno. */
+int vfs_in_use(const char *cache_dir, const char *uuid,
+               void (*visit)(void *ctx, const struct vfs_in_use *u), void *ctx);
+
 #endif
