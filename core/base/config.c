@@ -6,6 +6,7 @@
  */
 #include "core/base/config.h"
 #include "core/base/config_file.h"
+#include "core/base/line.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -47,7 +48,7 @@ char **config_field(struct config *c, const char *name, size_t len)
 
 static int no_memory(char *err, size_t errlen)
 {
-    snprintf(err, errlen, "out of memory");
+    line_set(err, errlen, "out of memory");
     return -ENOMEM;
 }
 
@@ -122,18 +123,18 @@ static int normalise_prefix(char *path, char *err, size_t errlen)
     char *to = path;
 
     if (*path != '/') {
-        snprintf(err, errlen, "prefix \"%s\": not an absolute path", path);
+        line_set(err, errlen, "prefix \"%s\": not an absolute path", path);
         return -EINVAL;
     }
     if (strlen(path) >= PATH_MAX) {
-        snprintf(err, errlen, "prefix \"%.64s...\": too long", path);
+        line_set(err, errlen, "prefix \"%.64s...\": too long", path);
         return -EINVAL;
     }
     for (const char *from = path; *from != 0;) {
         size_t len = strcspn(from, "/");
 
         if (len == 2 && memcmp(from, "..", 2) == 0) {
-            snprintf(err, errlen, "prefix: \"..\" is not allowed in it");
+            line_set(err, errlen, "prefix: \"..\" is not allowed in it");
             return -EINVAL;
         }
         if (len != 0 && !(len == 1 && *from == '.')) {
@@ -146,7 +147,7 @@ static int normalise_prefix(char *path, char *err, size_t errlen)
     }
     *to = 0;
     if (to == path) {
-        snprintf(err, errlen, "prefix \"/\": the whole tree cannot be served, name a directory");
+        line_set(err, errlen, "prefix \"/\": the whole tree cannot be served, name a directory");
         return -EINVAL;
     }
     return 0;
@@ -191,7 +192,7 @@ int config_load(struct config *c, char *err, size_t errlen)
     if (c->cache_dir == NULL && default_cache_dir(&c->cache_dir) != 0)
         return no_memory(err, errlen);
     if (*c->cache_dir != '/') {
-        snprintf(err, errlen, "cache-dir \"%s\": not an absolute path", c->cache_dir);
+        line_set(err, errlen, "cache-dir \"%s\": not an absolute path", c->cache_dir);
         return -EINVAL;
     }
     return 0;

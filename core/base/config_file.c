@@ -4,10 +4,10 @@
 #include "core/base/config_file.h"
 
 #include "core/base/bytes.h"
+#include "core/base/line.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -108,7 +108,7 @@ int config_file_read(const char *path, struct config *out, char *err, size_t err
     int rc = read_all(path, &text);
 
     if (rc != 0)
-        snprintf(err, errlen, "%s: %s", path, strerror(-rc));
+        line_set(err, errlen, "%s: %s", path, strerror(-rc));
     at = (const char *)text.data;
     end = at + text.len;
     for (unsigned line = 1; rc == 0 && at < end; line++) {
@@ -121,7 +121,7 @@ int config_file_read(const char *path, struct config *out, char *err, size_t err
         while (at < stop && is_blank(*at))
             at++;
         if (wrong != NULL)
-            snprintf(err, errlen, "%s:%u: %s \"%.*s\"", path, line, wrong, shown_bytes(at, stop),
+            line_set(err, errlen, "%s:%u: %s \"%.*s\"", path, line, wrong, shown_bytes(at, stop),
                      at);
         at = stop + 1;
     }
