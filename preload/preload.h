@@ -5,10 +5,13 @@
  * shell: plainly not ours -> tail call to libc.  The rest is in a function of its own, x_ours, so
  * that the big frame (struct route holds a path) is only paid for by paths of ours.
  *
- * PATH_CALL:  by path.  The parameters must be named `path` and, where there is one, `dir`; `args`
- *             repeats the call.  `ours` sees at.v and at.loc and gives >= 0 or -errno.
+ * PATH_CALL:   by path.  The parameter must be named `path`; `args` repeats the call.  `ours` sees
+ *              at.v and at.loc and gives >= 0 or -errno.
  * FOLLOW_CALL: the same for calls that follow a symlink at the end of path.
- * FD_CALL:    by descriptor.  The parameter must be named `fd`.  `ours` sees c.v, f and fd.
+ * AT_CALL:     by (dir, path).
+ * FLAGS_CALL:  by (dir, path, flags) with AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH; at.fd >= 0 when
+ *              the object is that descriptor.
+ * FD_CALL:     by descriptor.  The parameter must be named `fd`.  `ours` sees c.v, f and fd.
  * A call that differs in a step is written out by hand; the macros never grow a flag.
  */
 #ifndef JFSPRE_PRELOAD_PRELOAD_H
@@ -31,11 +34,11 @@
 #define SLOW   static __attribute__((noinline))
 
 /* clang-format off */
-#define PATH_CALL_(router, ret, name, params, args, dirfd, climb, ours) \
+#define PATH_CALL_(is_libcs, router, ret, name, params, args, climb, ours) \
     SLOW ret name##_ours params                                       \
     {                                                                 \
         struct route at;                                              \
-        if (!router(&at, dirfd, path))                                \
+        if (!(router))                                                \
             return REAL(name) args;                                   \
         long rc = at.err ? at.err : (long)(ours);                     \
         if (route_put(&at, rc)) {                                     \
@@ -47,16 +50,19 @@
     }                                                                 \
     EXPORT ret name params                                            \
     {                                                                 \
-        if (route_native(dirfd, path))                                \
+        if (is_libcs)                                                 \
             return REAL(name) args;                                   \
         return name##_ours args;                                      \
     }
 #define PATH_CALL(ret, name, params, args, ours) \
-    PATH_CALL_(route_at, ret, name, params, args, AT_FDCWD, , ours)
-#define PATH_CALL_AT(ret, name, params, args, ours) \
-    PATH_CALL_(route_at, ret, name, params, args, dir, dir = AT_FDCWD, ours)
+    PATH_CALL_(route_native(AT_FDCWD, path), route_at(&at, AT_FDCWD, path), ret, name, params, args, , ours)
 #define FOLLOW_CALL(ret, name, params, args, ours) \
-    PATH_CALL_(route_follow, ret, name, params, args, AT_FDCWD, , ours)
+    PATH_CALL_(route_native(AT_FDCWD, path), route_follow(&at, AT_FDCWD, path), ret, name, params, args, , ours)
+#define AT_CALL(ret, name, params, args, ours) \
+    PATH_CALL_(route_native(dir, path), route_at(&at, dir, path), ret, name, params, args, dir = AT_FDCWD, ours)
+#define FLAGS_CALL(ret, name, params, args, ours) \
+    PATH_CALL_(route_native_flags(dir, path, flags), route_flags(&at, dir, path, flags), ret, name, params, args, \
+               dir = AT_FDCWD, ours)
 
 #define FD_CALL(ret, name, params, args, ours)                        \
     SLOW ret name##_ours params                                       \

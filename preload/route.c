@@ -30,22 +30,33 @@ static struct {
 } part[PREFIX_DEPTH_MAX];
 static int parts; /* 0: nothing is served */
 
-void route_set_prefix(const char *p)
+bool route_set_prefix(const char *p)
 {
-    size_t n = strlen(p);
+    char *to = prefix;
 
-    if (n >= sizeof(prefix) || p[0] != '/')
-        return;
-    memcpy(prefix, p, n + 1);
-    for (p = prefix; parts < PREFIX_DEPTH_MAX; parts++) {
+    if (*p != '/' || strlen(p) >= sizeof(prefix))
+        return false;
+    for (int n = 0;; n++) {
         p += strspn(p, "/");
-        if (*p == '\0')
-            return;
-        part[parts].name = p;
-        part[parts].len = strcspn(p, "/");
-        p += part[parts].len;
+        size_t len = strcspn(p, "/");
+        if (len == 0) {
+            parts = n;
+            return n > 0;
+        }
+        if (n == PREFIX_DEPTH_MAX || (len == 2 && p[0] == '.' && p[1] == '.')) {
+            prefix[0] = '\0';
+            return false;
+        }
+        if (len == 1 && *p == '.') {
+            n--;
+        } else {
+            *to++ = '/';
+            part[n].name = memcpy(to, p, len);
+            part[n].len = len;
+            to += len;
+        }
+        p += len;
     }
-    parts = 0; /* deeper than we look */
 }
 
 const char *route_prefix(void)
@@ -297,6 +308,7 @@ static bool begin(struct route *r, bool found)
     call_begin(&r->call);
     r->v = r->call.v;
     r->err = r->call.err;
+    r->fd = -1;
     return true;
 }
 
@@ -310,10 +322,30 @@ bool route_follow(struct route *r, int dir, const char *path)
     return begin(r, find(dir, path, true, &r->loc));
 }
 
-bool route_base(struct route *r, int dir)
+static bool names_dir(const char *path, int flags)
 {
+    return (flags & AT_EMPTY_PATH) != 0 && (path == NULL || *path == '\0');
+}
+
+bool route_native_flags(int dir, const char *path, int flags)
+{
+    if (!names_dir(path, flags))
+        return route_native(dir, path);
+    return guard_inside() ||
+           (dir == AT_FDCWD ? atomic_load_explicit(&route_cwd, memory_order_relaxed) == 0
+                            : !fdtab_may(dir));
+}
+
+bool route_flags(struct route *r, int dir, const char *path, int flags)
+{
+    if (!names_dir(path, flags))
+        return ((flags & AT_SYMLINK_NOFOLLOW) != 0 ? route_at : route_follow)(r, dir, path);
+    if (guard_inside() || !base_of(dir, &r->loc.base))
+        return false;
     r->loc.path = "";
-    return begin(r, parts != 0 && !guard_inside() && base_of(dir, &r->loc.base));
+    begin(r, true);
+    r->fd = dir != AT_FDCWD && fdtab_get(dir, &r->f) ? dir : -1;
+    return true;
 }
 
 bool route_put(struct route *r, long rc)

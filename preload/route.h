@@ -32,6 +32,8 @@ void call_end(struct call *c);
 struct route {
     int err;
     struct vfs *v;
+    int fd;          /* AT_EMPTY_PATH: the descriptor of ours that is meant, else -1 */
+    struct vfs_fd f; /* what fd is */
     struct vfs_loc loc;
     struct call call;
 };
@@ -50,8 +52,10 @@ bool route_at(struct route *r, int dir, const char *path);
  * themselves are then the open object, not a link of the kernel's. */
 bool route_follow(struct route *r, int dir, const char *path);
 
-/* The object that dir is itself: a descriptor of ours, or AT_FDCWD in a directory of ours. */
-bool route_base(struct route *r, int dir);
+/* As the *at calls with flags have it: AT_SYMLINK_NOFOLLOW, and AT_EMPTY_PATH with an empty path
+ * (or NULL) for dir itself.  loc is set in any case, fd too where dir is a descriptor of ours. */
+bool route_flags(struct route *r, int dir, const char *path, int flags);
+bool route_native_flags(int dir, const char *path, int flags);
 
 /* Only finds out: fills loc, takes nothing.  For the second path of a call. */
 bool route_find(int dir, const char *path, struct vfs_loc *loc);
@@ -66,8 +70,8 @@ int route_magic_fd(const char *path);
 /* --- prefix and current directory, for init.c and wrap_cwd.c ------------------------------------
  */
 
-/* prefix: absolute, normalised; copied.  "/" or "" turns routing off. */
-void route_set_prefix(const char *prefix);
-const char *route_prefix(void);
+/* An absolute path that is not "/"; copied and normalised.  false: not fit, nothing is served. */
+bool route_set_prefix(const char *path);
+const char *route_prefix(void); /* normalised; "" when nothing is served */
 
 #endif
