@@ -177,13 +177,12 @@ int cmd_config(const struct cmd *self, struct config *c, const char *url)
 int volume_open(const struct cmd *self, const struct config *c, struct volume *v)
 {
     struct buf json = {0};
-    char err[512], shown[512];
+    char err[512];
 
     memset(v, 0, sizeof *v);
     if (c->meta == NULL)
         return cmd_usage(self, "no metadata URL: give it, or set JFSPRE_META or `meta` in a "
                                "configuration file");
-    text_url(c->meta, shown, sizeof shown);
     int rc = engine_open(c->meta, &v->engine, err, sizeof err);
     if (rc < 0) {
         cmd_say(self, "%s", err);
@@ -191,11 +190,12 @@ int volume_open(const struct cmd *self, const struct config *c, struct volume *v
     }
     rc = v->engine->ops->get_setting(v->engine, &json);
     if (rc == -ENODATA)
-        cmd_say(self, "%s: not formatted (jfspre format makes a volume)", shown);
+        cmd_say(self, "%s: not formatted (jfspre format makes a volume)",
+                v->engine->ops->name(v->engine));
     else if (rc < 0)
         cmd_say(self, "%s", v->engine->ops->error(v->engine));
     else if ((rc = setting_parse((char *)json.data, json.len, &v->set, err, sizeof err)) < 0)
-        cmd_say(self, "%s: setting: %s", shown, err);
+        cmd_say(self, "%s: setting: %s", v->engine->ops->name(v->engine), err);
     buf_free(&json);
     v->env = (struct op_env){
         .flags = (v->set.trash_days > 0 ? ENV_TRASH : 0) | (v->set.dir_stats ? ENV_DIR_STATS : 0),

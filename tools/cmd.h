@@ -85,8 +85,6 @@ char *text_name(const void *name, size_t len, char *out, size_t cap);
 /* 1536 -> "1.5 KiB" */
 char *text_bytes(uint64_t n, char out[32]);
 const char *text_type(uint8_t type); /* "file", "directory"...; "unknown" */
-/* A URL with its password replaced by ****; returns out. */
-char *text_url(const char *url, char *out, size_t cap);
 
 /* libjfspre.so of this installation: beside the executable or in ../lib.  0 or -ENOENT (out has
  * the place where it was looked for first). */

@@ -282,35 +282,34 @@ static void check_cache(struct doctor *d)
 
 static void check_volume(struct doctor *d)
 {
-    char shown[512], err[512];
+    char err[512];
 
     if (d->c.meta == NULL) {
         problem(d, "metadata: no URL: set JFSPRE_META, or `meta` in ~/.config/jfspre/config");
         return;
     }
-    text_url(d->c.meta, shown, sizeof shown);
-    fflush(stdout);
     struct volume *v = &d->vol;
     int rc = engine_open(d->c.meta, &v->engine, err, sizeof err);
     if (rc < 0) {
         problem(d, "metadata: %s", err);
         return;
     }
+    const char *name = v->engine->ops->name(v->engine);
     struct buf json = {0};
     rc = v->engine->ops->get_setting(v->engine, &json);
     uint64_t start = clock_mono_ms(), calls = 0;
     if (rc == -ENODATA) {
-        problem(d, "metadata: %s is not formatted: jfspre format makes a volume", shown);
+        problem(d, "metadata: %s is not formatted: jfspre format makes a volume", name);
     } else if (rc < 0) {
         problem(d, "metadata: %s", v->engine->ops->error(v->engine));
     } else if (setting_parse((char *)json.data, json.len, &v->set, err, sizeof err) < 0) {
-        problem(d, "metadata: %s: setting: %s", shown, err);
+        problem(d, "metadata: %s: setting: %s", name, err);
     } else {
         for (; rc == 0 && calls < 10; calls++) {
             buf_clear(&json);
             rc = v->engine->ops->get_setting(v->engine, &json);
         }
-        good(d, "metadata: %s answers, %.1f ms a round trip", shown,
+        good(d, "metadata: %s answers, %.1f ms a round trip", name,
              (double)(clock_mono_ms() - start) / 10);
         if (setting_supported(&v->set, err, sizeof err) < 0)
             problem(d, "volume: %s: %s", v->set.name, err);

@@ -254,7 +254,7 @@ static int format_main(const struct cmd *self, int argc, char **argv)
                         .trash_days = 1,
                         .meta_version = 1};
     const char *bucket = NULL;
-    char place[PATH_MAX], err[512], shown[512];
+    char place[PATH_MAX], err[512];
     int opt, rc = CMD_USAGE;
 
     while ((opt = cmd_getopt(self, argc, argv, "", options, &c)) != -1)
@@ -292,8 +292,8 @@ static int format_main(const struct cmd *self, int argc, char **argv)
     }
     rc = make_volume(self, e, &s);
     if (rc == CMD_OK)
-        printf("volume %s made: metadata %s, blocks %s%s/\n", s.name,
-               text_url(c.meta, shown, sizeof shown), s.bucket, s.name);
+        printf("volume %s made: metadata %s, blocks %s%s/\n", s.name, e->ops->name(e), s.bucket,
+               s.name);
 out:
     if (e != NULL)
         e->ops->close(e);

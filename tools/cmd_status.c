@@ -5,8 +5,8 @@
 #include "tools/cmd.h"
 
 #include "core/base/vec.h"
+#include "core/format/json.h"
 #include "core/vfs/vfs.h"
-#include "tools/json.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -128,22 +128,40 @@ static int note_session(void *ctx, const struct engine_item *it)
     return 0;
 }
 
+static void read_info(const struct session *s, char host[256], char mount[1024], char version[64],
+                      int64_t *process)
+{
+    struct json j;
+    char name[32];
+
+    json_init(&j, s->info, s->info_len);
+    if (!json_object(&j))
+        return;
+    while (json_member(&j, name, sizeof name)) {
+        if (strcmp(name, "HostName") == 0)
+            json_string(&j, host, 256);
+        else if (strcmp(name, "MountPoint") == 0)
+            json_string(&j, mount, 1024);
+        else if (strcmp(name, "Version") == 0)
+            json_string(&j, version, 64);
+        else if (strcmp(name, "ProcessID") == 0)
+            json_integer(&j, process);
+        else
+            json_skip(&j);
+    }
+}
+
 static void print_session(const struct session *s)
 {
-    static const char *const fields[] = {"HostName", "MountPoint", "ProcessID", "Version"};
-    static const char *const before[] = {" ", ":", ", process ", ", version "};
-    char value[256], shown[1024];
+    char host[256] = "", mount[1024] = "", version[64] = "", shown[4096];
+    int64_t process = 0;
 
-    printf("session    %" PRIu64, s->sid);
-    for (size_t i = 0; i < 4; i++)
-        if (s->info != NULL &&
-            json_field(s->info, s->info_len, fields[i], value, sizeof value) == 0)
-            printf("%s%s", before[i], text_name(value, strlen(value), shown, sizeof shown));
-    if (s->info == NULL)
-        printf(" without a description");
-    if (s->expires < (double)time(NULL))
-        printf(" (gone, not cleaned up)");
-    putchar('\n');
+    if (s->info != NULL)
+        read_info(s, host, mount, version, &process);
+    printf("session    %" PRIu64 " %s", s->sid, text_name(host, strlen(host), shown, sizeof shown));
+    printf(":%s, process %" PRId64, text_name(mount, strlen(mount), shown, sizeof shown), process);
+    printf(", version %s%s\n", text_name(version, strlen(version), shown, sizeof shown),
+           s->expires < (double)time(NULL) ? " (gone, not cleaned up)" : "");
 }
 
 static int print_sessions(const struct cmd *self, struct volume *v)

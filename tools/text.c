@@ -75,19 +75,6 @@ const char *text_type(uint8_t type)
     return type <= TYPE_SOCKET ? names[type] : names[0];
 }
 
-char *text_url(const char *url, char *out, size_t cap)
-{
-    const char *rest = strstr(url, "://");
-    const char *at = rest != NULL ? strrchr(rest, '@') : NULL;
-    const char *colon = at != NULL ? memchr(rest + 3, ':', (size_t)(at - rest - 3)) : NULL;
-
-    if (colon != NULL)
-        snprintf(out, cap, "%.*s:****%s", (int)(colon - url), url, at);
-    else
-        snprintf(out, cap, "%s", url);
-    return out;
-}
-
 int library_path(char *out, size_t cap)
 {
     static const char *const places[] = {"libjfspre.so", "../lib/libjfspre.so"};
