@@ -297,7 +297,7 @@ static bool is_usable(const struct rds *r)
 {
     char c;
 
-    return r->fd >= 0 && r->owner == getpid() && is_ours(r) &&
+    return r->fd >= 0 && r->owner == getpid() && is_ours(r) && r->reader->pos == r->reader->len &&
            recv(r->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 

@@ -136,6 +136,14 @@ jfs() { env "${JFS_ENV[@]}" LD_PRELOAD="$PRELOAD" "$@"; }
 # The command with the same configuration, without the preload.
 jfspre() { env "${JFS_ENV[@]}" "$JFSPRE" "$@"; }
 
+# TEST_NATIVE=1 tests the tests: the "volume" is a plain directory too, so both sides must agree.
+if [ -n "${TEST_NATIVE:-}" ]; then
+    PREFIX=$W/native PRELOAD='' JUICEFS='' JFS_ENV=() PREFIX_WAS=yes
+    mkdir "$PREFIX"
+    format_ours() { :; }
+    jfspre() { :; }
+fi
+
 MNT=$W/mnt
 mounted() { [ "$(stat -c %i "$MNT" 2>/dev/null)" = 1 ]; }
 stock_mount() { # [ARGS]
@@ -160,7 +168,6 @@ stock_umount() {
 }
 
 # --- judging ---------------------------------------------------------------------------------------
-# One line an object: type, mode, owner, size, mtime, link, hard-link group, xattrs, content hash.
 tree() { "$PY" "$ROOT/tests/lib/tree.py" "$@"; }
 tree_of_volume() { jfs "$PY" "$ROOT/tests/lib/tree.py" "$@"; }
 # same NAME A B: a case; the two files are equal
@@ -171,6 +178,23 @@ same() {
         diff "$2" "$3" | head -"${DIFF_LINES:-40}" || true
         not_ok "$1"
     fi
+}
+# both NAME SHELL SCRIPT: the script run in an empty plain directory and in one on the volume, by this
+# shell under the preload: output and the trees left must be equal.
+both() {
+    local name=$1 shell=$2 script=$3 status=0
+    rm -rf "$SHM/$name"
+    mkdir "$SHM/$name"
+    (cd "$SHM/$name" && "$shell" -c "$script") >"$W/$name.plain" 2>&1 || status=$?
+    echo "status $status" >>"$W/$name.plain"
+    tree --no-mtime "$SHM/$name" >>"$W/$name.plain"
+    status=0
+    jfs mkdir "$PREFIX/$name" || return 1
+    (cd / && env "${JFS_ENV[@]}" LD_PRELOAD="$PRELOAD" "$shell" -c "cd $PREFIX/$name && $script") \
+        >"$W/$name.volume" 2>&1 || status=$?
+    echo "status $status" >>"$W/$name.volume"
+    tree_of_volume --no-mtime "$PREFIX/$name" >>"$W/$name.volume"
+    same "$name" "$W/$name.plain" "$W/$name.volume"
 }
 quiet() { # shows the output of a command only when it fails
     if ! "$@" >"$W/quiet.log" 2>&1; then

@@ -3,7 +3,8 @@
  * persistence unless asked for.
  *
  * Everything is removed at exit of the process that started it, also after a failed assertion; the
- * server dies with that process even when it is killed.  A forked child that exits cleans nothing.
+ * server dies with the thread that started it, however that ends.  A forked child that exits cleans
+ * nothing.
  * A server that cannot be started ends the test program with a line that says why: there is
  * nothing left to test.
  */

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Lists a tree so that two of them can be compared:  tree.py DIR [--no-data] [--no-xattr]
+"""Lists a tree so that two of them can be compared:  tree.py DIR [--no-data] [--no-xattr] [--no-mtime]
 
 One line an object, sorted by name: kind, mode, owner, link count, size, mtime in ns, the first name
 of its hard-link group, then what it holds: SHA-256, link target, device number; and its user.*
@@ -54,9 +54,10 @@ def main():
         name = path[len(top):] or b"/"
         kind = stat.S_IFMT(st.st_mode)
         size = "-" if kind == stat.S_IFDIR else st.st_size
+        mtime = "-" if "--no-mtime" in options else st.st_mtime_ns
         group = "-" if kind == stat.S_IFDIR or st.st_nlink == 1 else repr(first.setdefault(st.st_ino, name))
         print(repr(name), KINDS[kind], oct(stat.S_IMODE(st.st_mode)), f"{st.st_uid}:{st.st_gid}",
-              f"links={st.st_nlink}", f"size={size}", f"mtime={st.st_mtime_ns}", group,
+              f"links={st.st_nlink}", f"size={size}", f"mtime={mtime}", group,
               content(path, st, "--no-data" not in options)
               + ("" if "--no-xattr" in options else xattrs(path, st)))
 
