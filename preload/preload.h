@@ -38,15 +38,16 @@
     SLOW ret name##_ours params                                       \
     {                                                                 \
         struct route at;                                              \
-        if (!(router))                                                \
-            return REAL(name) args;                                   \
-        long rc = at.err ? at.err : (long)(ours);                     \
-        if (route_put(&at, rc)) {                                     \
+        for (int climbs = 0; climbs < ROUTE_CLIMBS; climbs++) {       \
+            if (!(router))                                            \
+                return REAL(name) args;                               \
+            long rc = at.err ? at.err : (long)(ours);                 \
+            if (!route_put(&at, rc))                                  \
+                return (ret)to_libc(rc);                              \
             climb;                                                    \
             path = at.loc.native;                                     \
-            return REAL(name) args;                                   \
         }                                                             \
-        return (ret)to_libc(rc);                                      \
+        return (ret)to_libc(-ELOOP);                                  \
     }                                                                 \
     EXPORT ret name params                                            \
     {                                                                 \

@@ -13,6 +13,7 @@
 #include "preload/raw.h"
 #include "preload/real.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -289,6 +290,18 @@ bool route_find(int dir, const char *path, struct vfs_loc *loc)
     return find(dir, path, false, loc);
 }
 
+__attribute__((noinline)) static bool looks_ours(int dir, const char *path)
+{
+    struct vfs_loc loc;
+
+    return find(dir, path, false, &loc);
+}
+
+bool route_is_ours(int dir, const char *path)
+{
+    return !route_native(dir, path) && looks_ours(dir, path);
+}
+
 void call_begin(struct call *c)
 {
     guard_enter(&c->guard);
@@ -336,10 +349,8 @@ bool route_native_flags(int dir, const char *path, int flags)
                             : !fdtab_may(dir));
 }
 
-bool route_flags(struct route *r, int dir, const char *path, int flags)
+bool route_base(struct route *r, int dir)
 {
-    if (!names_dir(path, flags))
-        return ((flags & AT_SYMLINK_NOFOLLOW) != 0 ? route_at : route_follow)(r, dir, path);
     if (guard_inside() || !base_of(dir, &r->loc.base))
         return false;
     r->loc.path = "";
@@ -348,8 +359,49 @@ bool route_flags(struct route *r, int dir, const char *path, int flags)
     return true;
 }
 
+bool route_flags(struct route *r, int dir, const char *path, int flags)
+{
+    if (names_dir(path, flags))
+        return route_base(r, dir);
+    return (flags & AT_SYMLINK_NOFOLLOW) != 0 ? route_at(r, dir, path) : route_follow(r, dir, path);
+}
+
+/* The volume names what lies above its root "prefix/..": there need be no such directory for the
+ * kernel, so the parts that cancel each other are taken out. */
+static void climb_out(char *path)
+{
+    size_t n = strlen(prefix);
+    int left = parts;
+
+    if (strncmp(path, prefix, n) != 0 || path[n] != '/')
+        return;
+    const char *rest = path + n;
+    for (;;) {
+        const char *name = rest + strspn(rest, "/");
+        size_t len = strcspn(name, "/");
+        if (len == 2 && name[0] == '.' && name[1] == '.')
+            left -= left > 0;
+        else if (len != 1 || name[0] != '.')
+            break;
+        rest = name + len;
+    }
+    char *to = left > 0 ? path + (part[left - 1].name + part[left - 1].len - prefix) : path;
+    if (left == 0 && *rest == '\0')
+        rest = "/";
+    memmove(to, rest, strlen(rest) + 1);
+}
+
+const char *route_climb(struct vfs_loc *loc)
+{
+    climb_out(loc->native);
+    return loc->native;
+}
+
 bool route_put(struct route *r, long rc)
 {
     call_end(&r->call);
-    return rc == VFS_ESCAPE;
+    if (rc != VFS_ESCAPE)
+        return false;
+    route_climb(&r->loc);
+    return true;
 }

@@ -13,7 +13,6 @@
 #include "core/vfs/vfs.h"
 #include "preload/guard.h"
 
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -57,12 +56,22 @@ bool route_follow(struct route *r, int dir, const char *path);
 bool route_flags(struct route *r, int dir, const char *path, int flags);
 bool route_native_flags(int dir, const char *path, int flags);
 
+/* The object that dir is itself: a descriptor of ours, or AT_FDCWD in a directory of ours. */
+bool route_base(struct route *r, int dir);
+
 /* Only finds out: fills loc, takes nothing.  For the second path of a call. */
 bool route_find(int dir, const char *path, struct vfs_loc *loc);
 
-/* Leaves the guard.  true when rc is VFS_ESCAPE: the caller makes the libc call on r->loc.native
- * with AT_FDCWD instead. */
+/* Leaves the guard.  true when rc is VFS_ESCAPE: the caller goes on with r->loc.native, an absolute
+ * path, as if it had been given that: it may even be ours again.  At most ROUTE_CLIMBS times. */
+#define ROUTE_CLIMBS 8
 bool route_put(struct route *r, long rc);
+
+/* The native path behind VFS_ESCAPE, as the kernel can walk it.  For a second path. */
+const char *route_climb(struct vfs_loc *loc);
+
+/* For callers that only refuse, or choose between two ways. */
+bool route_is_ours(int dir, const char *path);
 
 /* N when path is /proc/self/fd/N, /dev/fd/N or a kin of them, else -1. */
 int route_magic_fd(const char *path);

@@ -12,7 +12,8 @@
 #include <sys/time.h>
 #include <utime.h>
 
-/* --- what to set ------------------------------------------------------------------------------- */
+/* --- what to set -------------------------------------------------------------------------------
+ */
 
 static struct vfs_setattr of_mode(mode_t mode)
 {
@@ -74,7 +75,8 @@ static const struct timespec *of_timevals(const struct timeval *tv, struct times
     return tv != NULL ? out : NULL;
 }
 
-/* --- on what ----------------------------------------------------------------------------------- */
+/* --- on what -----------------------------------------------------------------------------------
+ */
 
 static long set_path(struct route *at, bool nofollow, struct vfs_setattr s)
 {
@@ -199,15 +201,19 @@ SLOW int futimesat_ours(int dir, const char *path, const struct timeval *tv)
 {
     struct route at;
 
-    if (!route_follow(&at, dir, path))
-        return REAL(futimesat)(dir, path, tv);
-    long rc = at.err ? at.err : set_utimes(&at, false, tv);
-    if (route_put(&at, rc))
-        return REAL(futimesat)(AT_FDCWD, at.loc.native, tv);
-    return (int)to_libc(rc);
+    for (int climbs = 0; climbs < ROUTE_CLIMBS; climbs++) {
+        if (!route_follow(&at, dir, path))
+            return REAL(futimesat)(dir, path, tv);
+        long rc = at.err ? at.err : set_utimes(&at, false, tv);
+        if (!route_put(&at, rc))
+            return (int)to_libc(rc);
+        dir = AT_FDCWD;
+        path = at.loc.native;
+    }
+    return (int)to_libc(-ELOOP);
 }
 
-/* "If pathname is NULL" (on Linux): the descriptor itself. */
+/* Without a path: the descriptor itself. */
 EXPORT int futimesat(int dir, const char *path, const struct timeval tv[2])
 {
     if (path == NULL)

@@ -81,12 +81,15 @@ SLOW long pathconf_ours(const char *path, int name)
 {
     struct route at;
 
-    if (!route_follow(&at, AT_FDCWD, path))
-        return REAL(pathconf)(path, name);
-    long rc = at.err ? at.err : exists(&at);
-    if (route_put(&at, rc))
-        return REAL(pathconf)(at.loc.native, name);
-    return rc == 0 ? limit(name) : to_libc(rc);
+    for (int climbs = 0; climbs < ROUTE_CLIMBS; climbs++) {
+        if (!route_follow(&at, AT_FDCWD, path))
+            return REAL(pathconf)(path, name);
+        long rc = at.err ? at.err : exists(&at);
+        if (!route_put(&at, rc))
+            return rc == 0 ? limit(name) : to_libc(rc);
+        path = at.loc.native;
+    }
+    return to_libc(-ELOOP);
 }
 
 EXPORT long pathconf(const char *path, int name)

@@ -45,7 +45,8 @@ PATH_CALL(int, symlink, (const char *target, const char *path), (target, path), 
 AT_CALL(int, symlinkat, (const char *target, int dir, const char *path), (target, dir, path), vfs_symlink(at.v, target, &at.loc))
 /* clang-format on */
 
-/* --- rename ------------------------------------------------------------------------------------ */
+/* --- rename ------------------------------------------------------------------------------------
+ */
 
 /* true: the path leaves the volume (through `..` or a symlink), loc->native says where to. */
 static bool climbs(struct vfs *v, struct vfs_loc *loc)
@@ -72,16 +73,13 @@ SLOW long rename_ours(int from_dir, const char *from, int to_dir, const char *to
         return rc;
     if (!both_climb)
         return -EXDEV;
-    rc = REAL(renameat2)(AT_FDCWD, at.loc.native, AT_FDCWD, target.native, flags);
+    rc = REAL(renameat2)(AT_FDCWD, at.loc.native, AT_FDCWD, route_climb(&target), flags);
     return rc < 0 ? -errno : rc;
 }
 
 static bool both_native(int from_dir, const char *from, int to_dir, const char *to)
 {
-    struct vfs_loc loc;
-
-    return (route_native(from_dir, from) || !route_find(from_dir, from, &loc)) &&
-           (route_native(to_dir, to) || !route_find(to_dir, to, &loc));
+    return !route_is_ours(from_dir, from) && !route_is_ours(to_dir, to);
 }
 
 EXPORT int rename(const char *from, const char *to)
@@ -105,10 +103,11 @@ EXPORT int renameat2(int from_dir, const char *from, int to_dir, const char *to,
     return (int)to_libc(rename_ours(from_dir, from, to_dir, to, flags));
 }
 
-/* --- link -------------------------------------------------------------------------------------- */
+/* --- link --------------------------------------------------------------------------------------
+ */
 
-/* A file that is open here, by descriptor: linkat(fd, "", AT_EMPTY_PATH), or by the kernel's link to
- * it: linkat("/proc/self/fd/N", AT_SYMLINK_FOLLOW), the way to give an O_TMPFILE file a name. */
+/* A file that is open here, by descriptor: linkat(fd, "", AT_EMPTY_PATH), or by the kernel's link
+ * to it: linkat("/proc/self/fd/N", AT_SYMLINK_FOLLOW), the way to give an O_TMPFILE file a name. */
 static int link_source_fd(int dir, const char *path, int flags)
 {
     if ((flags & AT_EMPTY_PATH) != 0 && *path == '\0')
@@ -143,7 +142,7 @@ SLOW long linkat_ours(int from_dir, const char *from, int to_dir, const char *to
         return rc;
     if (!both_climb)
         return -EXDEV;
-    rc = REAL(linkat)(AT_FDCWD, source.native, AT_FDCWD, at.loc.native, flags);
+    rc = REAL(linkat)(AT_FDCWD, route_climb(&source), AT_FDCWD, at.loc.native, flags);
     return rc < 0 ? -errno : rc;
 }
 

@@ -60,12 +60,16 @@ SLOW int openat_ours(int dir, const char *path, int flags, mode_t mode)
 {
     struct route at;
 
-    if (!route_at(&at, dir, path))
-        return open_native(dir, path, flags, mode);
-    long rc = at.err ? at.err : open_volume(at.v, &at.loc, flags, mode, NULL);
-    if (route_put(&at, rc))
-        return open_native(AT_FDCWD, at.loc.native, flags, mode);
-    return (int)to_libc(rc);
+    for (int climbs = 0; climbs < ROUTE_CLIMBS; climbs++) {
+        if (!route_at(&at, dir, path))
+            return open_native(dir, path, flags, mode);
+        long rc = at.err ? at.err : open_volume(at.v, &at.loc, flags, mode, NULL);
+        if (!route_put(&at, rc))
+            return (int)to_libc(rc);
+        dir = AT_FDCWD;
+        path = at.loc.native;
+    }
+    return (int)to_libc(-ELOOP);
 }
 
 EXPORT int open(const char *path, int flags, ...)
