@@ -96,4 +96,27 @@ do
         a.acl = ids ~= num.ZERO and ids or nil
         return true
     end
+
+    -- chmod of an object that has an access rule: owner, mask (or group) and others of the rule become the mode's, as a
+    -- rule of its own.  True: *a* was changed.  Nil: there is no rule.
+    function acl.chmod(a, mode)
+        local r = a.acl and rule_of((unpack_at(">I4", a.acl)))
+        if not r then
+            return nil
+        end
+        local group, mask = r.group, r.mask
+        local bits = floor(mode / 8) % 8
+        if r.users == 0 and r.groups == 0 and mask == NONE then
+            group = bits
+        else
+            mask = bits
+        end
+        local raw = pack(">HHHH", floor(mode / 64) % 8, group, mask, mode % 8) .. sub(r.raw, 9)
+        if raw == r.raw and mode == a.mode then
+            return false
+        end
+        a.acl = pack(">I4", store(raw)) .. sub(a.acl, 5)
+        a.mode = mode
+        return true
+    end
 end
