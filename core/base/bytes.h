@@ -56,8 +56,8 @@ void buf_add_be16(struct buf *b, uint16_t v);
 void buf_add_be32(struct buf *b, uint32_t v);
 void buf_add_be64(struct buf *b, uint64_t v);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-int buf_ok(const struct buf *b);  /* 0, or -ENOMEM */
-void buf_clear(struct buf *b);    /* len = 0, memory kept */
-void buf_free(struct buf *b);     /* back to {0} */
+int buf_ok(const struct buf *b); /* 0, or -ENOMEM */
+void buf_clear(struct buf *b);   /* len = 0, memory kept */
+void buf_free(struct buf *b);    /* back to {0} */
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * record - slice records of a chunk (juicefs-format.md 3.4) and the view over them (section 7).
  *
- * A chunk is 64 MiB of a file.  Its list holds records, oldest first; a later one covers the earlier
- * ones.  The view is the sorted, gap-free answer: who holds each byte.
+ * A chunk is 64 MiB of a file.  Its list holds records, oldest first; a later one covers the
+ * earlier ones.  The view is the sorted, gap-free answer: who holds each byte.
  *
  * Layer: format.
  */

@@ -12,7 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define EMULATED_VERSION "1.4.0" /* the stock client whose rules we follow; Min/MaxClientVersion */
+/* The stock client whose rules are followed; Min/MaxClientVersion are compared with it. */
+#define EMULATED_VERSION "1.4.0"
 
 struct setting {
     char name[64];
@@ -30,8 +31,9 @@ struct setting {
     char min_client[32], max_client[32];
 };
 
-/* Unknown fields are ignored.  0, or -EINVAL for what is not JSON or lacks Name, UUID or BlockSize:
- * err gets one line naming it. */
+/* Unknown fields are ignored.  0, or -EINVAL with one line in err naming what is wrong: not JSON, a
+ * field of another type or too long, no Name, UUID or BlockSize, or ones that could not be part of
+ * a file's name.  *out is zeroed first. */
 int setting_parse(const char *json, size_t len, struct setting *out, char *err, size_t errlen);
 
 /* May this build use the volume read-write?  0, or -ENOTSUP with one line naming the field. */
@@ -40,12 +42,14 @@ int setting_supported(const struct setting *s, char *err, size_t errlen);
 /* Field values a user may give to `jfspre format`: 0 or -EINVAL with one line. */
 int setting_check_new(const struct setting *s, char *err, size_t errlen);
 
-/* The JSON that `juicefs format` writes for these values, byte for byte but for the UUID.
- * out is the caller's buf.  0 or -ENOMEM. */
+/* The JSON that `juicefs format` writes for these values, byte for byte.  An empty min_client is
+ * the one that format gives.  Appends to out, the caller's buf.  0 or -ENOMEM. */
 struct buf;
 int setting_print(const struct setting *s, struct buf *out);
 
-/* <0, 0, >0 as a is older, equal, newer than b (format 1.1, last paragraph). */
+/* <0, 0, >0 as a is older, equal, newer than b (format 1.1, last paragraph).  What is not a version
+ * is older than any. */
 int version_compare(const char *a, const char *b);
+bool version_valid(const char *text);
 
 #endif

@@ -8,8 +8,8 @@
  *
  * Encoding, big-endian (lua/lib_op.lua reads the same):
  *   0 u8 version=1  1 u8 kind  2 u16 umask  4 u32 flags  8 u32 valid  12 u32 uid  16 u32 gid
- *   20 i64 now_sec  28 u32 now_nsec  32 u64 base  40 u64 base2  48 u64 ino  56 u32 mode  60 u32 rdev
- *   64 u32 new_uid  68 u32 new_gid  72 i64 atime_sec 80 u32 nsec  84 i64 mtime_sec 92 u32 nsec
+ *   20 i64 now_sec  28 u32 now_nsec  32 u64 base  40 u64 base2  48 u64 ino  56 u32 mode  60 u32
+ * rdev 64 u32 new_uid  68 u32 new_gid  72 i64 atime_sec 80 u32 nsec  84 i64 mtime_sec 92 u32 nsec
  *   96 u64 off  104 u64 len  112 u64 sid
  *   120 u16 n groups, n * u32;  u16 len + path;  u16 len + path2;  u32 len + data
  *
@@ -35,36 +35,36 @@
 enum op_kind {
     OP_LOOKUP = 1, /* R. result: ino, attr, parent; a symlink's target in extra.  valid = access(2)
                       mask to check on the object (4 r, 2 w, 1 x) or 0 */
-    OP_OPEN,       /* open(2): valid = 4|2 as it is opened; flags CREATE EXCL TRUNC DIRECTORY APPEND.
-                      ino, mode, umask for a new file.  result: as LOOKUP; rflags CREATED;
-                      extra: records of chunk 0 of a regular file */
-    OP_READDIR,    /* R. base (path walked): off = cursor (0 first), len = entries wanted (a hint).
-                      extra: u64 next cursor (0: end), then entries: u16 namelen, name, u8 type,
-                      u64 ino, u16 attrlen, attr.  Names may come twice in different pages */
-    OP_CHUNKS,     /* R. base = inode: chunk indexes off..off+len-1.  extra: for each of them u32 index,
-                      u32 bytes, records.  result: attr */
-    OP_GETXATTR,   /* R. path2 = name; extra: value */
-    OP_LISTXATTR,  /* R. extra: names, each ended by NUL */
-    OP_STATFS,     /* R. extra: i64 usedSpace, i64 totalInodes */
-    OP_PATHOF,     /* R. base = directory inode.  extra: its path below the root ("" for the root) */
-    OP_MKNOD,      /* file, fifo, device, socket: ino, mode (type<<12 | bits), umask, rdev */
-    OP_MKDIR,      /* ino, mode, umask */
-    OP_SYMLINK,    /* ino, data = target */
-    OP_LINK,       /* object 1 gets the new name (base2, path2) */
-    OP_UNLINK,     /* data: n * u64 inodes that this host holds open: their data stays (DEFERRED) */
+    OP_OPEN,    /* open(2): valid = 4|2 as it is opened; flags CREATE EXCL TRUNC DIRECTORY APPEND.
+                   ino, mode, umask for a new file.  result: as LOOKUP; rflags CREATED;
+                   extra: records of chunk 0 of a regular file */
+    OP_READDIR, /* R. base (path walked): off = cursor (0 first), len = entries wanted (a hint).
+                   extra: u64 next cursor (0: end), then entries: u16 namelen, name, u8 type,
+                   u64 ino, u16 attrlen, attr.  Names may come twice in different pages */
+    OP_CHUNKS, /* R. base = inode: chunk indexes off..off+len-1.  extra: for each of them u32 index,
+                  u32 bytes, records.  result: attr */
+    OP_GETXATTR,  /* R. path2 = name; extra: value */
+    OP_LISTXATTR, /* R. extra: names, each ended by NUL */
+    OP_STATFS,    /* R. extra: i64 usedSpace, i64 totalInodes */
+    OP_PATHOF,    /* R. base = directory inode.  extra: its path below the root ("" for the root) */
+    OP_MKNOD,     /* file, fifo, device, socket: ino, mode (type<<12 | bits), umask, rdev */
+    OP_MKDIR,     /* ino, mode, umask */
+    OP_SYMLINK,   /* ino, data = target */
+    OP_LINK,      /* object 1 gets the new name (base2, path2) */
+    OP_UNLINK,    /* data: n * u64 inodes that this host holds open: their data stays (DEFERRED) */
     OP_RMDIR,
-    OP_RENAME,       /* to (base2, path2); flags NOREPLACE EXCHANGE; data as OP_UNLINK */
-    OP_SETATTR,      /* valid: SET_*; mode, new_uid, new_gid, atime, mtime */
-    OP_TRUNCATE,     /* len = new length.  extra: nothing */
-    OP_WRITE,        /* commit: base = inode; data = n * (u32 chunk index, 24-byte record) in order;
-                        mtime; flags KILLPRIV */
-    OP_FALLOCATE,    /* base = inode; mode = FALLOC_FL_*; off, len */
-    OP_SETXATTR,     /* path2 = name, data = value, mode = 0 | XATTR_CREATE 1 | XATTR_REPLACE 2 */
-    OP_REMOVEXATTR,  /* path2 = name */
-    OP_PURGE,        /* delete-file-data of format 5.10: base = inode, len = its length; extra: slices
-                        without a reference, n * (u64 id, u32 size), to be removed from the store */
-    OP_FORGET,       /* data = n * (u64 id, u32 size): blocks are removed; HDEL sliceRef fields that
-                        are negative */
+    OP_RENAME,      /* to (base2, path2); flags NOREPLACE EXCHANGE; data as OP_UNLINK */
+    OP_SETATTR,     /* valid: SET_*; mode, new_uid, new_gid, atime, mtime */
+    OP_TRUNCATE,    /* len = new length.  extra: nothing */
+    OP_WRITE,       /* commit: base = inode; data = n * (u32 chunk index, 24-byte record) in order;
+                       mtime; flags KILLPRIV */
+    OP_FALLOCATE,   /* base = inode; mode = FALLOC_FL_*; off, len */
+    OP_SETXATTR,    /* path2 = name, data = value, mode = 0 | XATTR_CREATE 1 | XATTR_REPLACE 2 */
+    OP_REMOVEXATTR, /* path2 = name */
+    OP_PURGE,  /* delete-file-data of format 5.10: base = inode, len = its length; extra: slices
+                  without a reference, n * (u64 id, u32 size), to be removed from the store */
+    OP_FORGET, /* data = n * (u64 id, u32 size): blocks are removed; HDEL sliceRef fields that
+                  are negative */
     OP_KINDS,
 };
 
@@ -77,10 +77,12 @@ enum op_flag {
     OPF_APPEND = 1 << 5,    /* OP_OPEN: O_APPEND given (append-only files allow it) */
     OPF_NOREPLACE = 1 << 6, /* OP_RENAME */
     OPF_EXCHANGE = 1 << 7,  /* OP_RENAME */
-    OPF_KILLPRIV = 1 << 8,  /* OP_WRITE, OP_TRUNCATE: drop setuid, and setgid where group-execute is set */
-    OPF_BY_FD = 1 << 9,     /* the caller holds the object open: no access check on it (ftruncate) */
-    OPF_NOFOLLOW2 = 1 << 10, /* as NOFOLLOW for path2: never set today, path2 is always a new name */
-    OPF_OPATH = 1 << 11,    /* OP_OPEN for O_PATH: no access check on the object itself */
+    OPF_KILLPRIV =
+        1 << 8, /* OP_WRITE, OP_TRUNCATE: drop setuid, and setgid where group-execute is set */
+    OPF_BY_FD = 1 << 9, /* the caller holds the object open: no access check on it (ftruncate) */
+    OPF_NOFOLLOW2 =
+        1 << 10,         /* as NOFOLLOW for path2: never set today, path2 is always a new name */
+    OPF_OPATH = 1 << 11, /* OP_OPEN for O_PATH: no access check on the object itself */
 };
 
 /* op.valid of OP_SETATTR */
@@ -112,7 +114,7 @@ struct op {
     uint32_t new_uid, new_gid;
     struct moment atime, mtime;
     uint64_t off, len;
-    uint64_t sid; /* session that keeps unlinked files alive; 0: none */
+    uint64_t sid;             /* session that keeps unlinked files alive; 0: none */
     const char *path, *path2; /* NULL is "" */
     const void *data;
     uint32_t data_len;
@@ -123,16 +125,16 @@ struct op {
 
 enum op_rflag {
     OPR_CREATED = 1 << 0,
-    OPR_TRASHED = 1 << 1,  /* unlink, rename: the (replaced) file went to trash */
-    OPR_GONE = 1 << 2,     /* its last link went: inode deleted; extra: slices to remove as OP_PURGE */
+    OPR_TRASHED = 1 << 1, /* unlink, rename: the (replaced) file went to trash */
+    OPR_GONE = 1 << 2, /* its last link went: inode deleted; extra: slices to remove as OP_PURGE */
     OPR_DEFERRED = 1 << 3, /* with GONE: data still there, listed in delfiles; OP_PURGE it later */
 };
 
 struct op_result {
     int code; /* 0, -errno, OP_ESCAPE */
     uint32_t rflags;
-    uint64_t ino;     /* the object (unlink, rename: the inode that lost a name; 0: none) */
-    uint64_t parent;  /* directory that holds the last component */
+    uint64_t ino;    /* the object (unlink, rename: the inode that lost a name; 0: none) */
+    uint64_t parent; /* directory that holds the last component */
     bool has_attr;
     struct attr attr; /* of ino, after the change */
     struct buf extra; /* freed by op_result_free() */
@@ -157,8 +159,8 @@ struct op_room {
     uint32_t groups[OP_GROUPS_MAX];
     char path[PATH_LEN_MAX + 1], path2[PATH_LEN_MAX + 1];
 };
-/* op.data is a view into data, groups and paths are in *room: both must outlive *out.  0, or -EINVAL
- * for another version, an unknown kind, a NUL in a path, anything missing or left over. */
+/* op.data is a view into data, groups and paths are in *room: both must outlive *out.  0, or
+ * -EINVAL for another version, an unknown kind, a NUL in a path, anything missing or left over. */
 int op_decode(const void *data, size_t len, struct op *out, struct op_room *room);
 const char *op_kind_name(uint8_t kind); /* "create" style lower-case name for logs and metrics */
 void op_result_free(struct op_result *r);

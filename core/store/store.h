@@ -40,7 +40,8 @@ int store_put_slice(struct store *st, uint64_t id, int fd, off_t off, uint32_t l
  * fetches the chunk list again), -EIO: short. */
 int store_get(struct store *st, uint64_t id, uint32_t size, uint32_t off, void *out, uint32_t len);
 
-/* Reads [pos, pos+len) of a chunk through a view (record.h); holes and what lies after it are zeros. */
+/* Reads [pos, pos+len) of a chunk through a view (record.h); holes and what lies after it are
+ * zeros. */
 int store_read_view(struct store *st, const struct record *view, size_t n, uint32_t pos, void *out,
                     uint32_t len);
 
