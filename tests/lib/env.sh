@@ -183,7 +183,7 @@ same() {
 # shell under the preload: output and the trees left must be equal.
 both() {
     local name=$1 shell=$2 script=$3 status=0
-    rm -rf "$SHM/$name"
+    rm -rf "${SHM:?}/$name"
     mkdir "$SHM/$name"
     (cd "$SHM/$name" && "$shell" -c "$script") >"$W/$name.plain" 2>&1 || status=$?
     echo "status $status" >>"$W/$name.plain"
