@@ -47,9 +47,11 @@ struct engine_ops {
     /* Visits each key whose name matches a glob, in no order; a key or field may come twice when
      * others change the volume meanwhile. */
     int (*scan)(struct engine *e, const char *pattern, engine_visit visit, void *ctx);
-    const char *(*name)(const struct engine *e);   /* the URL without its password */
-    const char *(*error)(const struct engine *e);  /* "NAME: what failed last", never NULL */
-    int (*fd)(const struct engine *e);             /* descriptor in use, -1: none */
+    const char *(*name)(const struct engine *e);  /* the URL without its password */
+    const char *(*error)(const struct engine *e); /* "NAME: what failed last", never NULL */
+    int (*fd)(const struct engine *e);            /* descriptor in use, -1: none */
+    /* Changes when what the store answered before may be lost since: a new connection. */
+    uint32_t (*epoch)(const struct engine *e);
     void (*fd_moved)(struct engine *e, int fresh); /* it was dup'ed there: rds_fd_moved() */
     void (*after_fork)(struct engine *e);
     void (*close)(struct engine *e);

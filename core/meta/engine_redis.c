@@ -14,8 +14,7 @@
 #define INODE_CEILING UINT64_C(0x7FFFFFFF00000000) /* virtual inodes begin here (format 3.7) */
 #define INODE_LOWEST  2
 
-/* --- call --------------------------------------------------------------------------------------
- */
+/* --- call ------------------------------------------------------------------------------------- */
 
 /* May the op be sent twice without harm? */
 static bool is_repeatable(const struct op *op)
@@ -159,8 +158,7 @@ static int redis_call(struct engine *e, const struct op_env *env, const struct o
     return rc;
 }
 
-/* --- ids ---------------------------------------------------------------------------------------
- */
+/* --- ids -------------------------------------------------------------------------------------- */
 
 /* Adds n to a counter; *last is its value then.  Repeating it only loses ids, so it counts as a
  * read. */
@@ -204,8 +202,7 @@ static int redis_take_ids(struct engine *e, enum id_kind kind, uint32_t n, uint6
     return 0;
 }
 
-/* --- setting -----------------------------------------------------------------------------------
- */
+/* --- setting ---------------------------------------------------------------------------------- */
 
 /* A cluster answers a look-up of the plain key name with nothing, which must not read as "not
  * formatted": it is asked only then. */
@@ -304,8 +301,7 @@ static int redis_format(struct engine *e, const struct buf *json, bool trash)
     return rc;
 }
 
-/* --- the rest ----------------------------------------------------------------------------------
- */
+/* --- the rest --------------------------------------------------------------------------------- */
 
 static const char *redis_name(const struct engine *e)
 {
@@ -320,6 +316,11 @@ static const char *redis_error(const struct engine *e)
 static int redis_fd(const struct engine *e)
 {
     return rds_fd(engine_rds(e));
+}
+
+static uint32_t redis_epoch(const struct engine *e)
+{
+    return rds_epoch(engine_rds(e));
 }
 
 static void redis_fd_moved(struct engine *e, int fresh)
@@ -352,6 +353,7 @@ static const struct engine_ops redis_ops = {
     .name = redis_name,
     .error = redis_error,
     .fd = redis_fd,
+    .epoch = redis_epoch,
     .fd_moved = redis_fd_moved,
     .after_fork = redis_after_fork,
     .close = redis_close,

@@ -7,7 +7,7 @@
  * A child that got here without meta_after_fork() (clone(2) called by hand) is noticed by its
  * process id: the parent's connection and, above all, its ids are not used twice.
  */
-#include "core/meta/meta.h"
+#include "core/meta/meta_internal.h"
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
@@ -20,51 +20,21 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SETTING_FRESH_MS  12000 /* stock's heartbeat (format 1.1) */
-#define SKIP_DIR_MTIME_MS 100   /* a stock mount's default */
-#define FORGET_MAX        512   /* pairs kept */
-#define FORGET_BYTES      12    /* u64 id, u32 size */
-#define ERROR_BYTES       2048
+#define SKIP_DIR_MTIME_MS 100 /* a stock mount's default */
 
-/* Callers keep pointers to settings they were given, so an older one stays until the end. */
-struct kept_setting {
-    struct setting s;
-    struct kept_setting *older;
-};
-
-struct id_range {
-    uint64_t next, left;
-};
-
-struct meta {
-    pthread_mutex_t lock;
-    pid_t owner;
-    struct engine *engine;
-    char *mount;
-    struct kept_setting *setting; /* NULL: not read yet */
-    struct buf json;              /* text that it was made of */
-    uint64_t read_at_ms;
-    bool is_stale;
-    int dead; /* -errno when the volume must not be touched any more */
-    struct id_range ids[2];
-    uint8_t forget[FORGET_MAX * FORGET_BYTES];
-    size_t nforget;
-    char error[ERROR_BYTES];
-};
-
-static void lock(struct meta *m)
+void meta_lock(struct meta *m)
 {
     if (m->owner != getpid())
         meta_after_fork(m);
     pthread_mutex_lock(&m->lock);
 }
 
-static void unlock(struct meta *m)
+void meta_unlock(struct meta *m)
 {
     pthread_mutex_unlock(&m->lock);
 }
 
-__attribute__((format(printf, 3, 4))) static int fail(struct meta *m, int rc, const char *fmt, ...)
+int meta_fail(struct meta *m, int rc, const char *fmt, ...)
 {
     va_list ap;
     int n = snprintf(m->error, sizeof(m->error), "%s: ", m->engine->ops->name(m->engine));
@@ -76,14 +46,13 @@ __attribute__((format(printf, 3, 4))) static int fail(struct meta *m, int rc, co
     return rc;
 }
 
-static int engine_failed(struct meta *m, int rc)
+int meta_engine_failed(struct meta *m, int rc)
 {
     snprintf(m->error, sizeof(m->error), "%s", m->engine->ops->error(m->engine));
     return rc;
 }
 
-/* --- open, close, fork -------------------------------------------------------------------------
- */
+/* --- open, close, fork ------------------------------------------------------------------------ */
 
 int meta_open(const char *url, const char *mount, struct meta **out, char *err, size_t errlen)
 {
@@ -112,12 +81,12 @@ int meta_open(const char *url, const char *mount, struct meta **out, char *err, 
 
 void meta_before_fork(struct meta *m)
 {
-    lock(m);
+    meta_lock(m);
 }
 
 void meta_after_fork_parent(struct meta *m)
 {
-    unlock(m);
+    meta_unlock(m);
 }
 
 /* Ids and forgotten slices stay the parent's. */
@@ -130,92 +99,7 @@ void meta_after_fork(struct meta *m)
     m->nforget = 0;
 }
 
-/* --- setting -----------------------------------------------------------------------------------
- */
-
-static int adopt_setting(struct meta *m, const struct buf *json)
-{
-    struct kept_setting *fresh;
-    char why[512] = "";
-    struct buf copy = {0};
-
-    if (m->setting && m->json.len == json->len && !memcmp(m->json.data, json->data, json->len))
-        return 0;
-    fresh = malloc(sizeof(*fresh));
-    buf_add(&copy, json->data, json->len);
-    if (!fresh || buf_ok(&copy) < 0) {
-        free(fresh);
-        buf_free(&copy);
-        return fail(m, -ENOMEM, "no memory");
-    }
-    int rc = setting_parse((const char *)json->data, json->len, &fresh->s, why, sizeof(why));
-    if (rc < 0)
-        rc = fail(m, -EIO, "`setting` is not that of a JuiceFS volume: %s", why);
-    else if (m->setting && strcmp(m->setting->s.uuid, fresh->s.uuid))
-        m->dead = rc = fail(m, -EIO, "another volume was formatted here: UUID was %s, is %s",
-                            m->setting->s.uuid, fresh->s.uuid);
-    else if ((rc = setting_supported(&fresh->s, why, sizeof(why))) < 0)
-        fail(m, rc, "this volume cannot be used: %s", why);
-    if (rc < 0) {
-        free(fresh);
-        buf_free(&copy);
-        return rc;
-    }
-    fresh->older = m->setting;
-    m->setting = fresh;
-    buf_free(&m->json);
-    m->json = copy;
-    return 0;
-}
-
-static int read_setting(struct meta *m)
-{
-    struct buf json = {0};
-    int rc = m->engine->ops->get_setting(m->engine, &json);
-
-    if (rc == 0) {
-        rc = adopt_setting(m, &json);
-    } else {
-        engine_failed(m, rc);
-        if (rc == -ENODATA && m->setting)
-            m->dead = fail(m, rc, "the volume was destroyed: `setting` is gone");
-    }
-    buf_free(&json);
-    if (rc == 0) {
-        m->read_at_ms = clock_mono_ms();
-        m->is_stale = false;
-    }
-    return rc;
-}
-
-/* What every call begins with: the volume may be used, by a setting that is fresh enough. */
-static int ready(struct meta *m)
-{
-    if (m->dead)
-        return m->dead;
-    if (m->setting && !m->is_stale && clock_mono_ms() - m->read_at_ms < SETTING_FRESH_MS)
-        return 0;
-    return read_setting(m);
-}
-
-int meta_setting(struct meta *m, const struct setting **out)
-{
-    lock(m);
-    int rc = ready(m);
-    *out = rc == 0 ? &m->setting->s : NULL;
-    unlock(m);
-    return rc;
-}
-
-void meta_setting_stale(struct meta *m)
-{
-    lock(m);
-    m->is_stale = true;
-    unlock(m);
-}
-
-/* --- calls -------------------------------------------------------------------------------------
- */
+/* --- calls ------------------------------------------------------------------------------------ */
 
 static struct op_env make_env(const struct meta *m)
 {
@@ -251,7 +135,7 @@ static int call_with_forget(struct meta *m, const struct op_env *env, const stru
         all[n] = forget_op(m, clock_now());
         rc = m->engine->ops->call(m->engine, env, all, n + 1, answers);
         if (rc < 0) {
-            engine_failed(m, rc);
+            meta_engine_failed(m, rc);
         } else {
             if (answers[n].code < 0)
                 log_at(LOG_WARN, "forgetting %zu slices: %s", m->nforget,
@@ -261,7 +145,7 @@ static int call_with_forget(struct meta *m, const struct op_env *env, const stru
             m->nforget = 0;
         }
     } else {
-        fail(m, rc, "no memory");
+        meta_fail(m, rc, "no memory");
     }
     free(all);
     free(answers);
@@ -273,8 +157,8 @@ int meta_call(struct meta *m, struct op *ops, size_t n, struct op_result *res)
     struct moment now = {0, 0};
 
     memset(res, 0, n * sizeof(*res));
-    lock(m);
-    int rc = ready(m);
+    meta_lock(m);
+    int rc = meta_ready(m);
     if (rc == 0) {
         const struct op_env env = make_env(m);
 
@@ -290,18 +174,18 @@ int meta_call(struct meta *m, struct op *ops, size_t n, struct op_result *res)
         } else {
             rc = m->engine->ops->call(m->engine, &env, ops, n, res);
             if (rc < 0)
-                engine_failed(m, rc);
+                meta_engine_failed(m, rc);
         }
     }
     if (rc < 0)
         memset(res, 0, n * sizeof(*res));
-    unlock(m);
+    meta_unlock(m);
     return rc;
 }
 
 static void send_forgotten(struct meta *m)
 {
-    if (m->nforget == 0 || ready(m) < 0)
+    if (m->nforget == 0 || meta_ready(m) < 0)
         return;
     const struct op_env env = make_env(m);
     call_with_forget(m, &env, NULL, 0, NULL);
@@ -309,7 +193,7 @@ static void send_forgotten(struct meta *m)
 
 void meta_forget_later(struct meta *m, uint64_t id, uint32_t size)
 {
-    lock(m);
+    meta_lock(m);
     if (m->nforget == FORGET_MAX)
         send_forgotten(m);
     if (m->nforget < FORGET_MAX) {
@@ -320,18 +204,18 @@ void meta_forget_later(struct meta *m, uint64_t id, uint32_t size)
     } else {
         log_once(LOG_WARN, "%s: slices to forget are dropped, gc will find them", m->error);
     }
-    unlock(m);
+    meta_unlock(m);
 }
 
 static int new_id(struct meta *m, enum id_kind kind, uint64_t *out)
 {
     struct id_range *r = &m->ids[kind];
-    int rc = 0;
+    int rc;
 
-    lock(m);
-    /* The setting first: an id taken from an unformatted database would leave a counter there. */
-    if (r->left == 0)
-        rc = ready(m);
+    meta_lock(m);
+    /* The setting first: it drops a range that the server may have forgotten, and an id taken from
+     * an unformatted database would leave a counter there. */
+    rc = meta_ready(m);
     if (r->left == 0 && rc == 0) {
         uint32_t n = m->engine->id_batch[kind];
 
@@ -339,13 +223,13 @@ static int new_id(struct meta *m, enum id_kind kind, uint64_t *out)
         if (rc == 0)
             r->left = n;
         else
-            engine_failed(m, rc);
+            meta_engine_failed(m, rc);
     }
     if (rc == 0) {
         *out = r->next++;
         r->left--;
     }
-    unlock(m);
+    meta_unlock(m);
     return rc;
 }
 
@@ -365,11 +249,11 @@ void meta_close(struct meta *m)
 
     if (!m)
         return;
-    lock(m);
+    meta_lock(m);
     /* A server that is down is not waited for at the end of a program. */
     if (m->engine->ops->fd(m->engine) >= 0)
         send_forgotten(m);
-    unlock(m);
+    meta_unlock(m);
     m->engine->ops->close(m->engine);
     while ((s = m->setting)) {
         m->setting = s->older;
@@ -381,8 +265,7 @@ void meta_close(struct meta *m)
     free(m);
 }
 
-/* --- what others look at -----------------------------------------------------------------------
- */
+/* --- what others look at ---------------------------------------------------------------------- */
 
 int meta_fd(const struct meta *m)
 {
@@ -391,18 +274,18 @@ int meta_fd(const struct meta *m)
 
 void meta_fd_moved(struct meta *m, int fresh)
 {
-    lock(m);
+    meta_lock(m);
     m->engine->ops->fd_moved(m->engine, fresh);
-    unlock(m);
+    meta_unlock(m);
 }
 
 const char *meta_error(struct meta *m)
 {
-    static __thread char copy[ERROR_BYTES];
+    static __thread char copy[META_ERROR_BYTES];
 
-    lock(m);
+    meta_lock(m);
     snprintf(copy, sizeof(copy), "%s", m->error[0] ? m->error : "no error");
-    unlock(m);
+    meta_unlock(m);
     return copy;
 }
 

@@ -115,6 +115,11 @@ int rds_fd(const struct rds *r)
     return r->fd;
 }
 
+uint32_t rds_epoch(const struct rds *r)
+{
+    return r->epoch;
+}
+
 void rds_fd_moved(struct rds *r, int fresh)
 {
     r->fd = fresh;
@@ -289,6 +294,7 @@ static int connect_once(struct rds *r)
     r->fd_dev = st.st_dev;
     r->fd_ino = st.st_ino;
     r->owner = getpid();
+    r->epoch++;
     return hello(r);
 }
 

@@ -59,6 +59,8 @@ const char *rds_shown(const struct rds *r); /* the URL without its password */
 int rds_fail(struct rds *r, int rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 const struct keys *rds_keys(const struct rds *r);
 int rds_fd(const struct rds *r); /* socket, or -1: the preload hides it from the program */
+/* Changes with every new connection: the server may have restarted and lost something since. */
+uint32_t rds_epoch(const struct rds *r);
 void rds_fd_moved(struct rds *r, int fresh); /* it was dup'ed there, out of the program's way */
 
 /* A reply, decoded and type-checked by its readers; freed with rds_reply_free(). */

@@ -19,7 +19,8 @@ struct rds {
     dev_t fd_dev;
     ino_t fd_ino; /* of the socket: a program may close it and get its number for something else */
     pid_t owner;  /* process that connected */
-    bool was_up;  /* a connection worked before: worth waiting for a server that restarts */
+    uint32_t epoch; /* connections made */
+    bool was_up;    /* a connection worked before: worth waiting for a server that restarts */
     redisReader *reader;
     struct buf out; /* request being sent */
     char error[RDS_ERROR_BYTES];

@@ -1,0 +1,51 @@
+/*
+ * meta_internal - what the files of meta.h share.
+ */
+#ifndef JFSPRE_CORE_META_META_INTERNAL_H
+#define JFSPRE_CORE_META_META_INTERNAL_H
+
+#include "core/meta/meta.h"
+
+#include <pthread.h>
+#include <sys/types.h>
+
+#define FORGET_MAX       512 /* pairs kept */
+#define FORGET_BYTES     12  /* u64 id, u32 size */
+#define META_ERROR_BYTES 2048
+
+/* Callers keep pointers to settings they were given, so an older one stays until the end. */
+struct kept_setting {
+    struct setting s;
+    struct kept_setting *older;
+};
+
+struct id_range {
+    uint64_t next, left;
+};
+
+struct meta {
+    pthread_mutex_t lock;
+    pid_t owner;
+    struct engine *engine;
+    char *mount;
+    struct kept_setting *setting; /* NULL: not read yet */
+    struct buf json;              /* text that it was made of */
+    uint64_t read_at_ms;
+    uint32_t epoch; /* the engine's when it was read */
+    bool is_stale;
+    int dead; /* -errno when the volume must not be touched any more */
+    struct id_range ids[2];
+    uint8_t forget[FORGET_MAX * FORGET_BYTES];
+    size_t nforget;
+    char error[META_ERROR_BYTES];
+};
+
+void meta_lock(struct meta *m);
+void meta_unlock(struct meta *m);
+/* Under the lock: sets meta_error() to "VOLUME: text", or to the engine's; returns rc. */
+int meta_fail(struct meta *m, int rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int meta_engine_failed(struct meta *m, int rc);
+/* Under the lock, what every call begins with: the volume may be used, and its setting is fresh. */
+int meta_ready(struct meta *m);
+
+#endif
