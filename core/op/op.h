@@ -42,7 +42,7 @@ enum op_kind {
                    extra: u64 next cursor (0: end), then entries: u16 namelen, name, u8 type,
                    u64 ino, u16 attrlen, attr.  Names may come twice in different pages */
     OP_CHUNKS, /* R. base = inode: chunk indexes off..off+len-1.  extra: for each of them u32 index,
-                  u32 bytes, records.  result: attr */
+                  u32 bytes, records.  result: attr.  BY_FD: the inode may be gone already */
     OP_GETXATTR,  /* R. path2 = name; extra: value */
     OP_LISTXATTR, /* R. extra: names, each ended by NUL */
     OP_STATFS,    /* R. extra: i64 usedSpace, i64 totalInodes */

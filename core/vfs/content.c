@@ -97,7 +97,7 @@ void content_hint(struct vfs *v, uint64_t ino, struct moment mtime, uint32_t chu
     view_put(w);
 }
 
-static int view_fetch(struct vfs *v, const struct view_key *key, struct view **out)
+static int view_fetch(struct vfs *v, const struct view_key *key, bool removed, struct view **out)
 {
     struct vfs_loc loc = {.base = key->ino, .path = ""};
     struct request r;
@@ -105,6 +105,7 @@ static int view_fetch(struct vfs *v, const struct view_key *key, struct view **o
     request_init(v, &r, OP_CHUNKS, &loc);
     r.op.off = key->chunk;
     r.op.len = CHUNKS_AT_ONCE;
+    r.op.flags = removed ? OPF_BY_FD : 0;
     int rc = request_call(v, &r, NULL);
     bool found = false;
     for (size_t at = 0; rc == 0 && at + 8 <= r.res.extra.len;) {
@@ -144,6 +145,7 @@ static int view_fetch(struct vfs *v, const struct view_key *key, struct view **o
 struct target {
     uint8_t *out;
     int fd;
+    bool removed; /* the inode has no name any more, its lists are still there */
 };
 
 static int chunk_part(struct vfs *v, const struct view_key *key, uint32_t pos, uint32_t len,
@@ -155,7 +157,7 @@ static int chunk_part(struct vfs *v, const struct view_key *key, uint32_t pos, u
     for (int attempt = 0; attempt < READ_TRIES; attempt++) {
         struct view *w = attempt == 0 ? view_cached(v, key) : NULL;
         if (w == NULL) {
-            rc = view_fetch(v, key, &w);
+            rc = view_fetch(v, key, to->removed, &w);
             if (rc < 0)
                 return rc;
         }
@@ -199,7 +201,8 @@ int content_read(struct vfs *v, uint64_t ino, struct moment mtime, uint64_t off,
 }
 
 int content_copy(struct vfs *v, uint64_t ino, struct moment mtime, uint64_t off, uint64_t len,
-                 int fd)
+                 bool removed, int fd)
 {
-    return each_chunk(v, ino, mtime, off, len, (struct target){.out = NULL, .fd = fd});
+    struct target to = {.out = NULL, .fd = fd, .removed = removed};
+    return each_chunk(v, ino, mtime, off, len, to);
 }

@@ -42,7 +42,7 @@ int slot_hydrate(struct vfs *v, uint32_t number)
     staging_leave(&owner);
     if (rc == 0) {
         uint64_t n = s->published < (uint64_t)sb.st_size ? s->published : (uint64_t)sb.st_size;
-        rc = content_copy(v, s->ino, mtime, 0, n, fd);
+        rc = content_copy(v, s->ino, mtime, 0, n, (s->flags & SLOT_GONE) != 0, fd);
         if (rc == 0) {
             s->published = 0;
             struct timespec t[2] = {{.tv_nsec = UTIME_OMIT}, sb.st_mtim};
@@ -420,10 +420,10 @@ void slot_gone(struct vfs *v, uint64_t ino, uint64_t length, bool deferred, cons
         struct slot *s = staging_slot(v->staging, number);
         slot_lock(s);
         if (s->ino == ino) {
+            s->flags |= SLOT_GONE;
             if (slot_hydrate(v, number) < 0)
                 log_at(LOG_ERROR, "inode %llu: unlinked while open, its data could not be kept",
                        (unsigned long long)ino);
-            s->flags |= SLOT_GONE;
             struct attr seen;
             if (a != NULL || slot_seen_get(s, &seen)) {
                 seen = a != NULL ? *a : seen;

@@ -80,9 +80,10 @@ int vfs_fail(struct vfs *v, int rc, const char *fmt, ...) __attribute__((format(
 /* Reads [off, off+len) of the file; a chunk list is fetched when it is not cached. */
 int content_read(struct vfs *v, uint64_t ino, struct moment mtime, uint64_t off, void *out,
                  size_t len);
-/* Copies it into fd at the same offsets; zeros become holes. */
+/* Copies it into fd at the same offsets; zeros become holes.  removed: its last name went just now,
+ * the data waits for OP_PURGE. */
 int content_copy(struct vfs *v, uint64_t ino, struct moment mtime, uint64_t off, uint64_t len,
-                 int fd);
+                 bool removed, int fd);
 /* A chunk list that came along with another answer. */
 void content_hint(struct vfs *v, uint64_t ino, struct moment mtime, uint32_t chunk,
                   const void *records, size_t bytes);
