@@ -8,6 +8,7 @@
 #include "preload/cwd.h"
 #include "preload/fdtab.h"
 #include "preload/guard.h"
+#include "preload/listing.h"
 #include "preload/log.h"
 #include "preload/raw.h"
 #include "preload/real.h"
@@ -31,7 +32,7 @@ static struct vfs *_Atomic mounted;
 static _Atomic int failed; /* -errno for the rest of the process */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct guard fork_guard; /* under lock */
-static struct config config; /* what the constructor had to read already, then the volume's */
+static struct config config;    /* what the constructor had to read already, then the volume's */
 
 static const char *variable(char **env, const char *name)
 {
@@ -59,6 +60,7 @@ void volume_before_fork(void)
     guard_enter(&g);
     pthread_mutex_lock(&lock);
     fork_guard = g;
+    listing_before_fork();
     if (v != NULL)
         vfs_before_fork(v);
 }
@@ -72,6 +74,7 @@ void volume_after_fork(bool in_child)
         vfs_after_fork(v, in_child);
     if (in_child && v != NULL)
         fdtab_after_fork(v);
+    listing_after_fork();
     pthread_mutex_unlock(&lock);
     guard_leave(&g);
 }
