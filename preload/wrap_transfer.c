@@ -1,0 +1,213 @@
+/*
+ * wrap_transfer.c - bytes moved from one descriptor to another inside the kernel, and ioctl.
+ *
+ * sendfile and copy_file_range are done here by reading and writing, in bounded pieces: a large
+ * file is neither brought in whole nor kept back from its blocks.  Both may return short, so one
+ * piece a call is enough.  splice works on the staging file.  tee and vmsplice know pipes only.
+ */
+#include "preload/preload.h"
+
+#include <linux/fiemap.h>
+#include <linux/fs.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+
+#define PIECE_BYTES (1024 * 1024)
+
+/* One side of a transfer.  off NULL: at the file's offset, which moves. */
+struct side {
+    int fd;
+    off_t *off;
+    bool ours;
+    struct vfs_fd f;
+};
+
+static struct side side_of(int fd, off_t *off)
+{
+    struct side s = {.fd = fd, .off = off};
+
+    s.ours = fdtab_get(fd, &s.f);
+    return s;
+}
+
+static ssize_t side_read(struct vfs *v, const struct side *s, void *buf, size_t len)
+{
+    struct iovec iov = {buf, len};
+    off_t off = s->off != NULL ? *s->off : -1;
+
+    if (s->ours)
+        return vfs_readv(v, s->fd, &s->f, &iov, 1, off, 0);
+    ssize_t got = off < 0 ? REAL(read)(s->fd, buf, len) : REAL(pread)(s->fd, buf, len, off);
+    return got < 0 ? -errno : got;
+}
+
+static ssize_t side_write(struct vfs *v, const struct side *s, void *buf, size_t len)
+{
+    struct iovec iov = {buf, len};
+    off_t off = s->off != NULL ? *s->off : -1;
+
+    if (s->ours)
+        return vfs_writev(v, s->fd, &s->f, &iov, 1, off, 0);
+    ssize_t put = off < 0 ? REAL(write)(s->fd, buf, len) : REAL(pwrite)(s->fd, buf, len, off);
+    return put < 0 ? -errno : put;
+}
+
+static ssize_t transfer(struct vfs *v, const struct side *in, const struct side *out, size_t len)
+{
+    if ((in->off != NULL && *in->off < 0) || (out->off != NULL && *out->off < 0))
+        return -EINVAL;
+    if (len == 0)
+        return 0;
+    if (len > PIECE_BYTES)
+        len = PIECE_BYTES;
+    char *buf = malloc(len);
+    if (buf == NULL)
+        return -ENOMEM;
+    ssize_t got = side_read(v, in, buf, len);
+    ssize_t put = got > 0 ? side_write(v, out, buf, (size_t)got) : got;
+    free(buf);
+    /* What was read and not written stays unread. */
+    if (in->off == NULL && got > 0 && put < got)
+        REAL(lseek)(in->fd, (put < 0 ? 0 : put) - got, SEEK_CUR);
+    if (put > 0 && in->off != NULL)
+        *in->off += put;
+    if (put > 0 && out->off != NULL)
+        *out->off += put;
+    return put;
+}
+
+static bool may_be_ours(int a, int b)
+{
+    return (fdtab_may(a) || fdtab_may(b)) && !guard_inside();
+}
+
+SLOW ssize_t sendfile_ours(int to, int from, off_t *off, size_t len)
+{
+    struct side in = side_of(from, off), out = side_of(to, NULL);
+    struct call c;
+
+    call_begin(&c);
+    long rc = c.err ? c.err : transfer(c.v, &in, &out, len);
+    call_end(&c);
+    return to_libc(rc);
+}
+
+EXPORT ssize_t sendfile(int to, int from, off_t *off, size_t len)
+{
+    return may_be_ours(to, from) ? sendfile_ours(to, from, off, len)
+                                 : REAL(sendfile)(to, from, off, len);
+}
+
+/* What the kernel asks of both sides before it copies. */
+static int copy_allowed(const struct side *in, const struct side *out)
+{
+    int from = REAL(fcntl)(in->fd, F_GETFL), to = REAL(fcntl)(out->fd, F_GETFL);
+    struct stat a, b;
+
+    if (from < 0 || to < 0 || ((from | to) & O_PATH) != 0 || (from & O_ACCMODE) == O_WRONLY ||
+        (to & O_ACCMODE) == O_RDONLY || (to & O_APPEND) != 0)
+        return -EBADF;
+    if (REAL(fstat)(in->fd, &a) != 0 || REAL(fstat)(out->fd, &b) != 0)
+        return -errno;
+    if (S_ISDIR(a.st_mode) || S_ISDIR(b.st_mode))
+        return -EISDIR;
+    return S_ISREG(a.st_mode) && S_ISREG(b.st_mode) ? 0 : -EINVAL;
+}
+
+static bool overlaps(const struct side *in, const struct side *out, size_t len)
+{
+    if (!in->ours || !out->ours || in->f.ino != out->f.ino)
+        return false;
+    off_t a = in->off != NULL ? *in->off : REAL(lseek)(in->fd, 0, SEEK_CUR);
+    off_t b = out->off != NULL ? *out->off : REAL(lseek)(out->fd, 0, SEEK_CUR);
+    return (size_t)(a < b ? b - a : a - b) < len;
+}
+
+SLOW ssize_t copy_ours(int from, off_t *in_off, int to, off_t *out_off, size_t len, unsigned flags)
+{
+    struct side in = side_of(from, in_off), out = side_of(to, out_off);
+    struct call c;
+
+    call_begin(&c);
+    long rc = c.err             ? c.err
+              : flags != 0      ? -EINVAL
+              : len > SSIZE_MAX ? -EOVERFLOW
+                                : copy_allowed(&in, &out);
+    if (rc == 0)
+        rc = overlaps(&in, &out, len) ? -EINVAL : transfer(c.v, &in, &out, len);
+    call_end(&c);
+    return to_libc(rc);
+}
+
+EXPORT ssize_t copy_file_range(int from, off_t *in_off, int to, off_t *out_off, size_t len,
+                               unsigned flags)
+{
+    return may_be_ours(from, to) ? copy_ours(from, in_off, to, out_off, len, flags)
+                                 : REAL(copy_file_range)(from, in_off, to, out_off, len, flags);
+}
+
+SLOW int direct(int a, int b)
+{
+    struct call c;
+    struct vfs_fd f;
+
+    call_begin(&c);
+    long rc = c.err;
+    if (rc == 0 && fdtab_get(a, &f))
+        rc = vfs_direct(c.v, a, &f, VFS_USE_DIRECT);
+    if (rc == 0 && fdtab_get(b, &f))
+        rc = vfs_direct(c.v, b, &f, VFS_USE_DIRECT);
+    call_end(&c);
+    return (int)to_libc(rc);
+}
+
+EXPORT ssize_t splice(int from, off_t *in_off, int to, off_t *out_off, size_t len, unsigned flags)
+{
+    if (may_be_ours(from, to) && direct(from, to) != 0)
+        return -1;
+    return REAL(splice)(from, in_off, to, out_off, len, flags);
+}
+
+/* Requests that reach below the staging file.  true: *rc is the answer. */
+static bool refuses(int fd, unsigned long request, const void *arg, long *rc)
+{
+    const struct file_clone_range *range = arg;
+
+    switch (request) {
+    case FICLONE:
+        *rc = -EOPNOTSUPP;
+        return fdtab_may(fd) || fdtab_may((int)(intptr_t)arg);
+    case FICLONERANGE:
+        *rc = -EOPNOTSUPP;
+        return fdtab_may(fd) || (range != NULL && fdtab_may((int)range->src_fd));
+    case FIDEDUPERANGE:
+    case FS_IOC_FIEMAP:
+        *rc = -EOPNOTSUPP;
+        return fdtab_may(fd);
+    case FS_IOC_GETFLAGS:
+    case FS_IOC_SETFLAGS:
+    case FS_IOC_FSGETXATTR:
+    case FS_IOC_FSSETXATTR:
+    case FS_IOC_GETVERSION:
+        *rc = -ENOTTY;
+        return fdtab_may(fd);
+    default:
+        return false;
+    }
+}
+
+EXPORT int ioctl(int fd, unsigned long request, ...)
+{
+    va_list ap;
+    long rc;
+
+    va_start(ap, request);
+    void *arg = va_arg(ap, void *);
+    va_end(ap);
+    if (atomic_load_explicit(&fdtab_any, memory_order_relaxed) && refuses(fd, request, arg, &rc))
+        return (int)to_libc(rc);
+    return REAL(ioctl)(fd, request, arg);
+}
