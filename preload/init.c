@@ -6,6 +6,7 @@
 
 #include "core/base/config.h"
 #include "preload/cwd.h"
+#include "preload/exec_env.h"
 #include "preload/fdtab.h"
 #include "preload/guard.h"
 #include "preload/listing.h"
@@ -209,6 +210,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     prefix = find_prefix(env);
     if (prefix == NULL)
         return;
+    exec_env_start(env);
     if (!route_set_prefix(prefix))
         log_line("JFSPRE_PREFIX \"%s\": not an absolute path of some directory", prefix);
     else

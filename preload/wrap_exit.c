@@ -1,0 +1,66 @@
+/*
+ * wrap_exit.c - the end of a process: what was written to files that nobody closed is committed.
+ *
+ * exit() and the return of main() run inside libc.  So the first function called in a program,
+ * __libc_start_main, registers ours before anybody else's: it runs after all others and after the
+ * destructors, just before libc flushes its streams, which it therefore does itself for those of
+ * ours.  _exit is called by name.  abort and a signal are not caught: their process may hold any
+ * lock; what they leave is found by the next process that opens the file.
+ *
+ * A commit that fails is said on stderr.  The exit status stays the program's: it has promised
+ * nothing about files that it did not close.
+ */
+#include "preload/files.h"
+#include "preload/preload.h"
+#include "preload/streams.h"
+
+#include <stdlib.h>
+#include <sys/single_threaded.h>
+
+int __cxa_atexit(void (*fn)(void *), void *arg, void *library);
+int __cxa_at_quick_exit(void (*fn)(void *), void *library);
+
+/* closes: nothing can use the descriptors any more, so their staging files are given back. */
+static void commit(bool closes)
+{
+    struct call c;
+
+    call_begin(&c);
+    if (c.v != NULL)
+        files_commit_told(c.v);
+    for (int fd = fdtab_next(0); c.v != NULL && closes && fd >= 0; fd = fdtab_next(fd + 1))
+        files_close(c.v, fd);
+    call_end(&c);
+}
+
+static void at_exit(void *unused)
+{
+    if (volume_if_any() == NULL)
+        return;
+    streams_flush();
+    commit(__libc_single_threaded);
+}
+
+static void at_quick(void *unused)
+{
+    if (volume_if_any() != NULL)
+        commit(__libc_single_threaded);
+}
+
+EXPORT void _exit(int status)
+{
+    if (volume_if_any() != NULL && !guard_inside())
+        commit(__libc_single_threaded);
+    REAL(_exit)(status);
+    __builtin_unreachable();
+}
+
+EXPORT int __libc_start_main(int (*main)(int, char **, char **), int argc, char **argv,
+                             void (*init)(void), void (*fini)(void), void (*rtld_fini)(void),
+                             void *stack_end)
+{
+    /* Without a library's handle: else they would run with our destructors, too early. */
+    __cxa_atexit(at_exit, NULL, NULL);
+    __cxa_at_quick_exit(at_quick, NULL);
+    return REAL(__libc_start_main)(main, argc, argv, init, fini, rtld_fini, stack_end);
+}
