@@ -20,6 +20,11 @@ ALL       += $(PRE_SO)
 $(PRE_GEN) &: preload/symbols.def tools/gen_symbols.sh
 	tools/gen_symbols.sh preload/symbols.def $(GEN)
 
+$(GEN)/syscalls.inc: preload/syscalls.def tools/gen_syscalls.sh $(GEN)/symbols.txt
+	tools/gen_syscalls.sh preload/syscalls.def $(GEN)/symbols.txt $@
+
+$(B)/o/preload/wrap_syscall.o: $(GEN)/syscalls.inc
+
 $(B)/o/preload/%.o: preload/%.c $(B)/flags
 	@mkdir -p $(@D)
 	$(CC) $(OWN) $(CPPFLAGS) $(CFLAGS) $(PRE_FLAGS) -c -o $@ $<
