@@ -44,8 +44,8 @@ struct engine_ops {
     int (*get_setting)(struct engine *e, struct buf *json);
     /* What `juicefs format` creates (format 1.2).  -EEXIST: a volume is there. */
     int (*format)(struct engine *e, const struct buf *json, bool trash);
-    /* Visits each key whose name matches a glob, in no order; a key or field may come twice when
-     * others change the volume meanwhile. */
+    /* Visits each key whose name matches a glob (without a wildcard: that one), in no order; a key
+     * or field may come twice when others change the volume meanwhile. */
     int (*scan)(struct engine *e, const char *pattern, engine_visit visit, void *ctx);
     const char *(*name)(const struct engine *e);  /* the URL without its password */
     const char *(*error)(const struct engine *e); /* "NAME: what failed last", never NULL */

@@ -3,7 +3,8 @@
  *
  * SCAN gives a page of names, one pipeline their types, one more the first page of each one's
  * content; what is longer than that is fetched page by page.  So small keys, which are nearly all,
- * cost three round trips a page, and a huge one never comes as a single answer.
+ * cost three round trips a page, and a huge one never comes as a single answer.  A pattern without
+ * a wildcard is a name and needs no SCAN.
  */
 #include "core/meta/engine_redis.h"
 
@@ -170,18 +171,14 @@ static const struct type *type_of(const struct rds_reply *reply)
     return NULL; /* "none": gone since; a stream: nothing of a volume */
 }
 
-/* Fills jobs with the keys whose type we know. */
-static int ask_types(const struct scan *s, const struct rds_reply *names, size_t n,
-                     struct job *jobs, struct rds_cmd *cmds, struct rds_reply **replies,
-                     size_t *count)
+/* Leaves in jobs the keys whose type we know. */
+static int ask_types(const struct scan *s, size_t n, struct job *jobs, struct rds_cmd *cmds,
+                     struct rds_reply **replies, size_t *count)
 {
     int rc = 0;
 
     *count = 0;
     for (size_t i = 0; i < n; i++) {
-        if (rds_reply_bytes(rds_reply_at(names, i), &jobs[i].key, &jobs[i].key_len) < 0 ||
-            jobs[i].key_len < s->prefix_len)
-            return malformed(s);
         jobs[i].argv[0] = RDS_STR("TYPE");
         jobs[i].argv[1] = (struct rds_arg){jobs[i].key, jobs[i].key_len};
         cmds[i] = (struct rds_cmd){jobs[i].argv, 2};
@@ -201,18 +198,18 @@ static int ask_types(const struct scan *s, const struct rds_reply *names, size_t
     return rc;
 }
 
-static int visit_names(const struct scan *s, const struct rds_reply *names, size_t n)
+/* jobs have the names of n keys. */
+static int visit_jobs(const struct scan *s, struct job *jobs, size_t n)
 {
-    struct job *jobs = calloc(n + 1, sizeof(*jobs));
     struct rds_cmd *cmds = calloc(n + 1, sizeof(*cmds));
     struct rds_reply **replies = calloc(n + 1, sizeof(*replies));
     size_t count = 0;
     int rc = 0;
 
-    if (!jobs || !cmds || !replies)
+    if (!cmds || !replies)
         rc = rds_fail(s->rds, -ENOMEM, "no memory");
     if (rc == 0)
-        rc = ask_types(s, names, n, jobs, cmds, replies, &count);
+        rc = ask_types(s, n, jobs, cmds, replies, &count);
     if (rc == 0) {
         for (size_t i = 0; i < count; i++) {
             ask_from(&jobs[i], "0");
@@ -237,9 +234,40 @@ static int visit_names(const struct scan *s, const struct rds_reply *names, size
         }
         rds_reply_free(replies[i]);
     }
-    free(jobs);
     free(cmds);
     free(replies);
+    return rc;
+}
+
+static int visit_names(const struct scan *s, const struct rds_reply *names, size_t n)
+{
+    struct job *jobs = calloc(n + 1, sizeof(*jobs));
+    int rc = jobs ? 0 : rds_fail(s->rds, -ENOMEM, "no memory");
+
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        if (rds_reply_bytes(rds_reply_at(names, i), &jobs[i].key, &jobs[i].key_len) < 0 ||
+            jobs[i].key_len < s->prefix_len)
+            rc = malformed(s);
+    }
+    if (rc == 0)
+        rc = visit_jobs(s, jobs, n);
+    free(jobs);
+    return rc;
+}
+
+static int visit_one(const struct scan *s, const char *prefix, const char *name)
+{
+    struct buf key = {0};
+    struct job job = {0};
+
+    buf_printf(&key, "%s%s", prefix, name);
+    int rc = buf_ok(&key);
+    if (rc == 0) {
+        job.key = (char *)key.data;
+        job.key_len = key.len;
+        rc = visit_jobs(s, &job, 1);
+    }
+    buf_free(&key);
     return rc;
 }
 
@@ -262,6 +290,8 @@ int engine_redis_scan(struct engine *e, const char *pattern, engine_visit visit,
     char cursor[24] = "0";
     int rc;
 
+    if (!strpbrk(pattern, "*?[]\\^"))
+        return visit_one(&s, prefix, pattern);
     make_pattern(prefix, pattern, &match);
     rc = buf_ok(&match);
     while (rc == 0) {
