@@ -136,14 +136,6 @@ jfs() { env "${JFS_ENV[@]}" LD_PRELOAD="$PRELOAD" "$@"; }
 # The command with the same configuration, without the preload.
 jfspre() { env "${JFS_ENV[@]}" "$JFSPRE" "$@"; }
 
-# TEST_NATIVE=1 tests the tests: the "volume" is a plain directory too, so both sides must agree.
-if [ -n "${TEST_NATIVE:-}" ]; then
-    PREFIX=$W/native PRELOAD='' JUICEFS='' JFS_ENV=() PREFIX_WAS=yes
-    mkdir "$PREFIX"
-    format_ours() { :; }
-    jfspre() { :; }
-fi
-
 MNT=$W/mnt
 mounted() { [ "$(stat -c %i "$MNT" 2>/dev/null)" = 1 ]; }
 stock_mount() { # [ARGS]
@@ -226,3 +218,23 @@ checkers() { # NAME: two cases
     case_of "$1: our fsck" our_fsck
     [ -z "$JUICEFS" ] || case_of "$1: stock fsck and gc" stock_finds_nothing
 }
+
+# What tests the tests: TEST_AS=native, the "volume" is a plain directory too; TEST_AS=stock, it is a
+# stock mount.  What fails then is wrong in the test, or a promise that only we make.
+if [ -n "${TEST_AS:-}" ]; then
+    PREFIX=$W/as-volume PRELOAD='' JFS_ENV=() PREFIX_WAS=yes
+    mkdir "$PREFIX"
+    format_ours() { :; }
+    jfspre() { :; }
+    checkers() { :; }
+    if [ "$TEST_AS" = native ]; then
+        JUICEFS=''
+    else
+        eval "really_$(declare -f format_stock)"
+        format_stock() {
+            really_format_stock "$@"
+            MNT=$PREFIX stock_mount --attr-cache 0 --entry-cache 0 --dir-entry-cache 0
+        }
+        format_ours() { format_stock "$@"; }
+    fi
+fi
