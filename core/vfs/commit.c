@@ -249,7 +249,7 @@ static void refused(struct vfs *v, struct commit *c, int code)
     struct staging_owner owner;
     staging_enter(v->staging, &owner);
     drop_written(v, c);
-    if (code == -ENOENT)
+    if (code == -ENOENT && c->own != 0)
         c->slot->flags |= SLOT_GONE; /* removed by another client; what is here stays readable */
     else
         dirty_again(v, c);
@@ -283,6 +283,10 @@ int commit_send(struct vfs *v, struct commit *c, const struct op_result **own)
     }
     if (own != NULL && c->own != SIZE_MAX)
         *own = &c->res[c->own];
+    if (c->own == 0 && c->res[0].code != 0) { /* what the commit was to follow did not happen */
+        refused(v, c, c->res[0].code);
+        return c->res[0].code;
+    }
     if (code != 0) {
         refused(v, c, code);
         log_at(LOG_ERROR, "inode %llu: data was not accepted: %s", (unsigned long long)s->ino,
