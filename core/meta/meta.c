@@ -10,6 +10,7 @@
 #include "core/meta/meta_internal.h"
 
 #include "core/base/clock.h"
+#include "core/base/line.h"
 #include "core/base/log.h"
 
 #include <errno.h>
@@ -41,7 +42,7 @@ int meta_fail(struct meta *m, int rc, const char *fmt, ...)
 
     va_start(ap, fmt);
     if (n >= 0 && (size_t)n < sizeof(m->error))
-        vsnprintf(m->error + n, sizeof(m->error) - (size_t)n, fmt, ap);
+        line_vset(m->error + n, sizeof(m->error) - (size_t)n, fmt, ap);
     va_end(ap);
     return rc;
 }
@@ -82,17 +83,23 @@ int meta_open(const char *url, const char *mount, struct meta **out, char *err, 
 void meta_before_fork(struct meta *m)
 {
     meta_lock(m);
+    m->is_forking = true;
 }
 
 void meta_after_fork_parent(struct meta *m)
 {
+    m->is_forking = false;
     meta_unlock(m);
 }
 
 /* Ids and forgotten slices stay the parent's. */
 void meta_after_fork(struct meta *m)
 {
-    pthread_mutex_init(&m->lock, NULL);
+    /* Held by the thread that forked, which is this one, or by one that does not exist here. */
+    if (m->is_forking)
+        meta_after_fork_parent(m);
+    else
+        pthread_mutex_init(&m->lock, NULL);
     m->owner = getpid();
     m->engine->ops->after_fork(m->engine);
     memset(m->ids, 0, sizeof(m->ids));
@@ -131,7 +138,8 @@ static int call_with_forget(struct meta *m, const struct op_env *env, const stru
     int rc = -ENOMEM;
 
     if (all && answers) {
-        memcpy(all, ops, n * sizeof(*ops));
+        if (n > 0)
+            memcpy(all, ops, n * sizeof(*ops));
         all[n] = forget_op(m, clock_now());
         rc = m->engine->ops->call(m->engine, env, all, n + 1, answers);
         if (rc < 0) {
@@ -141,7 +149,8 @@ static int call_with_forget(struct meta *m, const struct op_env *env, const stru
                 log_at(LOG_WARN, "forgetting %zu slices: %s", m->nforget,
                        strerror(-answers[n].code));
             op_result_free(&answers[n]);
-            memcpy(res, answers, n * sizeof(*res));
+            if (n > 0)
+                memcpy(res, answers, n * sizeof(*res));
             m->nforget = 0;
         }
     } else {
@@ -150,6 +159,20 @@ static int call_with_forget(struct meta *m, const struct op_env *env, const stru
     free(all);
     free(answers);
     return rc;
+}
+
+/* What the script itself met (a wrong type, no memory) comes as the op's own answer with the
+ * server's words. */
+static void note_script_errors(struct meta *m, const struct op *ops, size_t n,
+                               const struct op_result *res)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (res[i].code >= 0 || res[i].extra.len == 0)
+            continue;
+        meta_fail(m, res[i].code, "%s: %s", op_kind_name(ops[i].kind),
+                  (const char *)res[i].extra.data);
+        log_at(LOG_WARN, "%s", m->error);
+    }
 }
 
 int meta_call(struct meta *m, struct op *ops, size_t n, struct op_result *res)
@@ -179,6 +202,8 @@ int meta_call(struct meta *m, struct op *ops, size_t n, struct op_result *res)
     }
     if (rc < 0)
         memset(res, 0, n * sizeof(*res));
+    else
+        note_script_errors(m, ops, n, res);
     meta_unlock(m);
     return rc;
 }

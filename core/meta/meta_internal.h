@@ -25,6 +25,7 @@ struct id_range {
 
 struct meta {
     pthread_mutex_t lock;
+    bool is_forking; /* the lock is held by meta_before_fork() */
     pid_t owner;
     struct engine *engine;
     char *mount;

@@ -9,6 +9,8 @@
  */
 #include "core/redis/rds_internal.h"
 
+#include "core/base/line.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -36,7 +38,7 @@ int rds_fail(struct rds *r, int rc, const char *fmt, ...)
 
     va_start(ap, fmt);
     if (n < sizeof(r->error))
-        vsnprintf(r->error + n, sizeof(r->error) - n, fmt, ap);
+        line_vset(r->error + n, sizeof(r->error) - n, fmt, ap);
     va_end(ap);
     return rc;
 }

@@ -6,7 +6,6 @@
 #include "core/redis/rds_internal.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 /* The first row whose text begins the message wins.  Rows are also looked for inside an "ERR ..."

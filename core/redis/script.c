@@ -9,7 +9,6 @@
 #include "core/redis/lua_text.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -9,9 +9,10 @@
  */
 #include "core/redis/rds_internal.h"
 
+#include "core/base/line.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -23,7 +24,7 @@
 
 static int bad(char *err, size_t errlen, int rc, const char *text)
 {
-    snprintf(err, errlen, "metadata URL: %s", text);
+    line_set(err, errlen, "metadata URL: %s", text);
     return rc;
 }
 
@@ -180,7 +181,7 @@ static int password_file(struct rds_url *u, const char *path, char *err, size_t 
     if (fd >= 0)
         close(fd);
     if (rc < 0) {
-        snprintf(err, errlen, "META_PASSWORD_FILE %.256s: %s", path,
+        line_set(err, errlen, "META_PASSWORD_FILE %.256s: %s", path,
                  rc == -EINVAL ? "too long for a password" : strerror(-rc));
         return rc;
     }
@@ -201,7 +202,7 @@ static int find_password(struct rds_url *u, char *err, size_t errlen)
     for (size_t i = 0; i < 2 && !u->password[0]; i++) {
         v = getenv(names[i]);
         if (v && strlen(v) >= sizeof(u->password)) {
-            snprintf(err, errlen, "%s: too long for a password", names[i]);
+            line_set(err, errlen, "%s: too long for a password", names[i]);
             return -EINVAL;
         }
         if (v)
@@ -218,15 +219,11 @@ static void make_shown(struct rds_url *u)
     bool is_v6 = strchr(u->host, ':') != NULL;
 
     if (u->socket[0])
-        snprintf(u->shown, sizeof(u->shown), "unix://%s%s%s%s?db=%d", u->user, pass, at, u->socket,
+        line_set(u->shown, sizeof(u->shown), "unix://%s%s%s%s?db=%d", u->user, pass, at, u->socket,
                  u->db);
     else
-        snprintf(u->shown, sizeof(u->shown), "redis://%s%s%s%s%s%s:%d/%d", u->user, pass, at,
+        line_set(u->shown, sizeof(u->shown), "redis://%s%s%s%s%s%s:%d/%d", u->user, pass, at,
                  is_v6 ? "[" : "", u->host, is_v6 ? "]" : "", u->port, u->db);
-    for (char *c = u->shown; *c; c++) {
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = '?';
-    }
 }
 
 int rds_url_parse(const char *url, struct rds_url *out, char *err, size_t errlen)

@@ -7,9 +7,10 @@
  */
 #include "core/redis/rds_internal.h"
 
+#include "core/base/line.h"
+
 #include <errno.h>
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -188,17 +189,17 @@ int rds_url_option(struct rds_url *u, const char *name, const char *value, char 
     while (o < end && !is_same_name(o->name, name))
         o++;
     if (o == end && name[strspn(name, NAME_CHARS)]) {
-        snprintf(err, errlen, "metadata URL: malformed parameter name");
+        line_set(err, errlen, "metadata URL: malformed parameter name");
         return -EINVAL;
     }
     if (o == end) {
-        snprintf(err, errlen, "metadata URL: unknown parameter \"%.64s\"", name);
+        line_set(err, errlen, "metadata URL: unknown parameter \"%.64s\"", name);
         return -EINVAL;
     }
     switch (o->kind) {
     case TAKES_DURATION:
         if (parse_duration(value, &v) < 0) {
-            snprintf(err, errlen, "metadata URL: %s wants a duration such as 30s or 20ms", o->name);
+            line_set(err, errlen, "metadata URL: %s wants a duration such as 30s or 20ms", o->name);
             return -EINVAL;
         }
         if (v > 0) /* 0 asks for the default */
@@ -206,7 +207,7 @@ int rds_url_option(struct rds_url *u, const char *name, const char *value, char 
         return 0;
     case TAKES_NUMBER:
         if (parse_number(value, o->min, o->max, &v) < 0) {
-            snprintf(err, errlen, "metadata URL: %.64s wants a number from %u to %u", name, o->min,
+            line_set(err, errlen, "metadata URL: %.64s wants a number from %u to %u", name, o->min,
                      o->max);
             return -EINVAL;
         }
@@ -215,7 +216,7 @@ int rds_url_option(struct rds_url *u, const char *name, const char *value, char 
     case CHANGES_NOTHING:
         return 0;
     case NEEDS_TLS:
-        snprintf(err, errlen, "metadata URL: %.64s: TLS is not built in yet", name);
+        line_set(err, errlen, "metadata URL: %.64s: TLS is not built in yet", name);
         return -ENOTSUP;
     case MUST_BE_ZERO:
         if (is_zero(value))
@@ -224,6 +225,6 @@ int rds_url_option(struct rds_url *u, const char *name, const char *value, char 
     case NOT_BUILT:
         break;
     }
-    snprintf(err, errlen, "metadata URL: %.64s is not built in yet", name);
+    line_set(err, errlen, "metadata URL: %.64s is not built in yet", name);
     return -ENOTSUP;
 }
