@@ -54,3 +54,12 @@ function perm.may_remove(op, w, a)
     end
     return nil
 end
+
+-- May the caller make a link to *a*?  fs.protected_hardlinks, which every distribution sets: only to what it owns,
+-- or to a plain file that it may read and write.
+function perm.may_link(op, a)
+    if op.uid == 0 or op.uid == a.uid then
+        return true
+    end
+    return a.type == T.FILE and band(a.mode, 2048) == 0 and band(a.mode, 1032) ~= 1032 and perm.check(op, a, 6)
+end

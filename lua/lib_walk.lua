@@ -143,13 +143,17 @@ do
         end
     end
 
-    -- An entry whose inode has no attr: stock shows its type and nothing else.
-    local function no_attr(type)
+    -- An entry whose inode has no attr: stock shows its type and nothing else; but the trash, which a volume without
+    -- trash never made, as an empty directory.
+    local function no_attr(type, ino)
         local zero = num.ZERO .. "\0\0\0\0"
         local a = {
             flags = 0, type = type, mode = 0, uid = 0, gid = 0, atime = zero, mtime = zero, ctime = zero, nlink = 0,
             length = 0, rdev = 0, parent = num.ZERO, acl = nil, tier = 0,
         }
+        if ino == num.TRASH then
+            a.mode, a.nlink, a.parent = 365, 2, num.ROOT -- 0555
+        end
         a.raw = attr.encode(a)
         return a
     end
@@ -187,7 +191,7 @@ do
             else
                 local a = attr.load(ino)
                 if not a then
-                    a = no_attr(type)
+                    a = no_attr(type, ino)
                     w.corrupt = true
                 end
                 w.ino, w.attr, w.parent = ino, a, w.dir

@@ -18,7 +18,9 @@ ops[12] = function(env, op)
         return fail(err)
     end
     local a, ino, dir, d = w.attr, w.ino, to.dir, to.a
-    if dir == num.ROOT and RESERVED[to.name] then
+    if not perm.may_link(op, a) then
+        return fail(E.PERM)
+    elseif dir == num.ROOT and RESERVED[to.name] then
         return fail(E.PERM)
     end
     err = node_may_add(op, to)

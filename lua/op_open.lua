@@ -53,7 +53,7 @@ do
         local create = has(op, F.CREATE) and not has(op, F.OPATH)
         local w, err = walk.start(env, op, op.base, op.path)
         err = err or walk.object(w, has(op, F.NOFOLLOW) or (create and has(op, F.EXCL)))
-        if create and w.kind == "norm" and w.slash and (not err or err == E.NOENT or err == E.NOTDIR) then
+        if create and w.slash and w.kind ~= "failed" and (not err or err == E.NOENT or err == E.NOTDIR) then
             return fail(E.ISDIR)
         elseif create and err == E.NOENT and w.kind == "norm" then
             if has(op, F.DIRECTORY) then

@@ -1,0 +1,617 @@
+#!/usr/bin/python3
+"""Names: every change of a directory by a stock mount and by the script, all keys compared.
+
+    twin_names.py SOCKET MOUNTPOINT TRASH(0|1) GROUP...
+
+Database 0 is mounted at MOUNTPOINT, database 1 was formatted alike.  twin_names.sh prepares both.
+"""
+import ctypes
+import errno
+import os
+import socket
+import stat
+import struct
+import sys
+
+import twin
+from twin import (BY_FD, CREATE, DIRECTORY, EXCHANGE, EXCL, NOFOLLOW, NOREPLACE, OPATH, TRUNC, APPEND,
+                  FILE, FIFO, BLOCKDEV, CHARDEV, SOCKET, SYMLINK)
+
+ME = {"uid": 1000, "gid": 1000, "groups": (1000, 2000)}
+OTHER = {"uid": 1001, "gid": 1001, "groups": (1001,)}
+LIBC = ctypes.CDLL(None, use_errno=True)
+T = None  # twin.Twins
+
+
+def m(path):
+    return os.fsencode(T.mount) + b"/" + os.fsencode(path)
+
+
+def renameat2(a, b, flags):
+    if LIBC.renameat2(-100, m(a), -100, m(b), flags):
+        e = ctypes.get_errno()
+        raise OSError(e, os.strerror(e))
+
+
+def say(kind, *parts):
+    names = " ".join(p if isinstance(p, str) else p.decode("latin1") for p in parts)
+    return f"{kind} {names if len(names) < 90 else names[:80] + '...'}"
+
+
+# --- one function a call: a step on both sides
+def mkdir(path, mode=0o755, **kw):
+    return T.step(say("mkdir", path, f"{mode:o}"), lambda: os.mkdir(m(path), mode), "MKDIR", path=path, mode=mode, **kw)
+
+
+def mknod(path, mode=0o644, kind=FILE, rdev=0, **kw):
+    fmt = {FILE: stat.S_IFREG, FIFO: stat.S_IFIFO, BLOCKDEV: stat.S_IFBLK, CHARDEV: stat.S_IFCHR, SOCKET: stat.S_IFSOCK}
+    return T.step(say("mknod", path, f"{mode:o}", str(kind)), lambda: os.mknod(m(path), mode | fmt[kind], rdev),
+                  "MKNOD", path=path, mode=kind << 12 | mode, rdev=rdev, **kw)
+
+
+def symlink(target, path, **kw):
+    return T.step(say("symlink", target, path), lambda: os.symlink(target, m(path)), "SYMLINK", path=path,
+                  data=os.fsencode(target), **kw)
+
+
+def link(a, b, follow=False, **kw):
+    return T.step(say("link", a, b), lambda: check(LIBC.linkat(-100, m(a), -100, m(b), 0x400 * follow)), "LINK", path=a, path2=b,
+                  flags=0 if follow else NOFOLLOW, **kw)
+
+
+def unlink(path, held=b"", sid=0, **kw):
+    return T.step(say("unlink", path), lambda: os.unlink(m(path)), "UNLINK", path=path, data=held, sid=sid, **kw)
+
+
+def rmdir(path, **kw):
+    return T.step(say("rmdir", path), lambda: os.rmdir(m(path)), "RMDIR", path=path, **kw)
+
+
+def rename(a, b, flags=0, held=b"", sid=0, **kw):
+    ours = {0: 0, 1: NOREPLACE, 2: EXCHANGE, 3: NOREPLACE | EXCHANGE}[flags]
+    return T.step(say("rename", a, b, str(flags)), lambda: renameat2(a, b, flags), "RENAME", path=a, path2=b,
+                  flags=ours, data=held, sid=sid, **kw)
+
+
+OPEN_FLAGS = ((os.O_CREAT, CREATE), (os.O_EXCL, EXCL), (os.O_TRUNC, TRUNC), (os.O_DIRECTORY, DIRECTORY),
+              (os.O_APPEND, APPEND), (os.O_NOFOLLOW, NOFOLLOW), (os.O_PATH, OPATH))
+
+
+def open_(path, flags=os.O_RDONLY, mode=0o644, **kw):
+    ours = sum(o for f, o in OPEN_FLAGS if flags & f == f)
+    access = {os.O_RDONLY: 4, os.O_WRONLY: 2, os.O_RDWR: 6}[flags & os.O_ACCMODE]
+    return T.step(say("open", path, f"{flags:o}", f"{mode:o}"),
+                  lambda: os.close(os.open(m(path), flags | os.O_NONBLOCK, mode)), "OPEN", path=path, flags=ours,
+                  valid=access, mode=mode, **kw)
+
+
+def access(path, mask, **kw):
+    return T.step(say("access", path, str(mask)), lambda: check(LIBC.access(m(path), mask)), "LOOKUP", path=path,
+                  valid=mask, **kw)
+
+
+def lookup(path, nofollow=False, **kw):
+    call = os.lstat if nofollow else os.stat
+    return T.step(say("stat", path), lambda: call(m(path)), "LOOKUP", path=path, flags=NOFOLLOW * nofollow, **kw)
+
+
+def check(rc):
+    if rc:
+        e = ctypes.get_errno()
+        raise OSError(e, os.strerror(e))
+
+
+def write(path, size, off=0):
+    def action():
+        fd = os.open(m(path), os.O_WRONLY | os.O_CREAT, 0o644)
+        os.pwrite(fd, b"x" * size, off)
+        os.close(fd)
+    T.mirror(f"write {path}", action)
+
+
+def ino(path):
+    return os.lstat(m(path)).st_ino
+
+
+def held(*paths):
+    return b"".join(struct.pack(">Q", ino(p)) for p in paths)
+
+
+# --- groups
+def make():
+    """create, mkdir, symlink, mknod: modes, owners, inheritance, the last component."""
+    mkdir("d")
+    mkdir("d/sub/", 0o7777)
+    mkdir("d", expect="EEXIST")
+    mkdir("d/sub/.", expect="EEXIST")
+    mkdir("d/..", expect="EEXIST")
+    mkdir("", expect="EEXIST")
+    mkdir("no/x", expect="ENOENT")
+    mkdir(b"d/" + b"n" * 255)
+    mkdir(b"d/" + b"n" * 256, expect="ENAMETOOLONG")
+    mknod("f", 0o666, umask=0o077)
+    mknod("f", expect="EEXIST")
+    mknod("f/", expect="ENOTDIR" if False else None)
+    mknod("nope/", expect="ENOENT")
+    mknod("f/x", expect="ENOTDIR")
+    mknod(b"d/\xff\n\x01", 0o7777)
+    mknod("d/fifo", 0o640, FIFO)
+    mknod("d/sock", 0o600, SOCKET)
+    mknod("d/chr", 0o600, CHARDEV, os.makedev(300, 70000))
+    mknod("d/blk", 0o600, BLOCKDEV, os.makedev(7, 3))
+    mkdir("me", 0o777, umask=0)
+    mknod("me/fifo", 0o644, FIFO, **ME)
+    mknod("me/chr", 0o644, CHARDEV, os.makedev(1, 3), expect="EPERM", **ME)
+    mknod("me/white", 0o644, CHARDEV, 0, **ME)
+    mknod("d/mine", expect="EACCES", **ME)
+    mkdir("d/mine", expect="EACCES", **ME)
+    mkdir("d/sub", expect="EEXIST", **ME)
+    symlink("../f", "d/link")
+    symlink("x" * 4095, "long")
+    symlink("x", "d/link", expect="EEXIST")
+    symlink("x", "nope/", expect="ENOENT")
+    symlink("gone", "dangling", **ME)
+    mkdir("dangling", expect="EEXIST")
+    mknod("dangling", expect="EEXIST")
+    # setgid directories: group and bit are inherited, a foreign group loses the bit on files
+    T.mirror("setgid dir", lambda: (os.mkdir(m("g")), os.chown(m("g"), 0, 2000), os.chmod(m("g"), 0o2777)))
+    mknod("g/in", 0o2755, **ME)
+    mknod("g/out", 0o2755, **OTHER)
+    mknod("g/noexec", 0o2744, **OTHER)
+    mknod("g/root", 0o2755)
+    mkdir("g/sub", **OTHER)
+    symlink("x", "g/link", **OTHER)
+    mknod("me/sgid", 0o6755, **ME)
+    mkdir("me/noexec", 0o666, **ME)
+    mknod("me/noexec/x", expect="EACCES", **ME)
+    T.settle("make")
+
+
+def opens():
+    """open(2): creation, symlinks, every refusal."""
+    creat, excl = os.O_CREAT | os.O_WRONLY, os.O_CREAT | os.O_EXCL | os.O_WRONLY
+    open_("o", creat, 0o640)
+    open_("o", creat)
+    open_("o", excl, expect="EEXIST")
+    open_("x", excl, 0o7777, umask=0)
+    open_("nope", expect="ENOENT")
+    open_("nope/", creat, expect="EISDIR")
+    open_("o/", creat, expect="EISDIR")
+    open_("o/", expect="ENOTDIR")
+    open_("o/..", expect="ENOTDIR")
+    open_("", expect="OK")
+    open_(".", creat, expect="EISDIR")
+    open_(".", excl, expect="EEXIST")
+    open_("od/..", excl, expect="ENOENT")
+    mkdir("od")
+    open_("od", os.O_WRONLY, expect="EISDIR")
+    open_("od", os.O_RDONLY | os.O_TRUNC, expect="EISDIR")
+    open_("od", creat, expect="EISDIR")
+    open_("od", os.O_CREAT, expect="EISDIR")
+    open_("od/", os.O_DIRECTORY)
+    open_("o", os.O_DIRECTORY, expect="ENOTDIR")
+    symlink("o", "ol")
+    symlink("od/made", "odl")
+    symlink("od", "dl")
+    symlink("loop2", "loop1")
+    symlink("loop1", "loop2")
+    open_("ol")
+    open_("ol", os.O_NOFOLLOW, expect="ELOOP")
+    open_("ol", os.O_NOFOLLOW | os.O_PATH)
+    open_("ol/", expect="ENOTDIR")
+    open_("dl/", os.O_NOFOLLOW)
+    open_("dl", os.O_NOFOLLOW | os.O_DIRECTORY, expect="ENOTDIR")
+    open_("odl", expect="ENOENT")
+    open_("odl", excl, expect="EEXIST")
+    open_("odl", os.O_CREAT | os.O_NOFOLLOW | os.O_WRONLY, expect="ELOOP")
+    open_("odl", creat, 0o604)
+    open_("loop1", expect="ELOOP")
+    open_("loop1", creat, expect="ELOOP")
+    open_("loop1", os.O_PATH | os.O_NOFOLLOW)
+    open_("loop1/x", expect="ELOOP")
+    open_("dl/deep", creat)
+    open_("od/none/x", creat, expect="ENOENT")
+    # permissions
+    open_("o", os.O_RDONLY, expect="EACCES", **ME)
+    open_("o", os.O_RDONLY | os.O_PATH, **ME)
+    open_("x", os.O_RDWR, **ME)
+    open_("od/new", creat, expect="EACCES", **ME)
+    mkdir("ow", 0o777, umask=0)
+    open_("ow/new", os.O_CREAT | os.O_RDWR, 0o000, **ME)
+    open_("ow/new", os.O_CREAT | os.O_RDWR, expect="EACCES", **ME)
+    open_("ow/new", os.O_RDWR)
+    mkdir("closed", 0o700)
+    open_("closed/x", creat, expect="EACCES", **ME)
+    open_("closed/.", expect="EACCES", **ME)
+    open_("closed", expect="EACCES", **ME)
+    open_("closed", os.O_PATH, **ME)
+    access("o", os.R_OK, expect="EACCES", **ME)
+    access("x", os.R_OK | os.W_OK | os.X_OK, **ME)
+    access("o", os.X_OK, expect="EACCES")
+    access("x", os.X_OK)
+    access("closed", os.X_OK)
+    access("closed", os.X_OK, expect="EACCES", **ME)
+    # truncation
+    write("t", 5000)
+    open_("t", os.O_RDONLY | os.O_TRUNC, expect="EACCES", **ME)
+    open_("t", os.O_WRONLY | os.O_TRUNC)
+    open_("t", os.O_WRONLY | os.O_TRUNC)
+    T.settle("open")
+
+
+def walks():
+    """Walks: errno of stat on many odd paths, and the same answers inode by inode."""
+    T.mirror("tree", lambda: [
+        os.makedirs(m("w/a/b/c")), os.mkdir(m("w/p")), os.mkdir(m("w/p/q")), os.close(os.open(m("w/a/f"), os.O_CREAT, 0o644)),
+        os.symlink("a", m("w/la")), os.symlink("../a/b/", m("w/p/lb")), os.symlink(m("w/a/b"), m("w/abs")),
+        os.symlink(m("").rstrip(b"/"), m("w/top")), os.symlink("..", m("w/up")), os.symlink("f", m("w/a/lf")),
+        os.symlink("f/", m("w/a/lfs")), os.symlink("nowhere", m("w/dang")), os.symlink(".", m("w/dot")),
+        os.chmod(m("w/p"), 0o711), os.chmod(m("w/p/q"), 0o600)])
+    for i in range(45):
+        T.mirror_quick(lambda i=i: os.symlink("a" if i == 0 else f"chain{i - 1}", m(f"w/chain{i}")))
+    paths = ["w", "w/", "w//a", "./w/./a", "w/a/..", "w/a/../a", "w/a/b/../../p", "w/la", "w/la/", "w/la/b", "w/p/lb",
+             "w/p/lb/c", "w/p/lb/../f", "w/abs", "w/abs/c", "w/abs/..", "w/top", "w/top/w/a", "w/top/", "w/up", "w/up/w",
+             "w/a/lf", "w/a/lf/", "w/a/lfs", "w/a/f/", "w/a/f/.", "w/a/f/..", "w/a/f/x", "w/dang", "w/dang/", "w/dang/x",
+             "w/dot/dot/a", "w/nope", "w/nope/x", "w/nope/..", "w/" + "n" * 255, "w/" + "n" * 256, "w/" + "n" * 256 + "/x",
+             "w/a/b/c/../../../la/b", "w/chain39", "w/chain40", "w/chain44", "w/chain38/b", "///w", ".", "",
+             "w/" + "./" * 1800 + "a", "w/p/q", "w/p/q/", "w/p/q/.", "w/p/q/x", "w/p/", ".trash", ".trash/"]
+    for who in ({}, ME):
+        for path in paths:
+            for nofollow in (False, True):
+                compare_stat(path, nofollow, who)
+    T.verdict("path of 4095 bytes", [] if T.ours("LOOKUP", 1, path="w/" + "./" * 2046 + "a").error() == "OK" else ["refused"])
+    T.verdict("path of 4096 bytes", [] if T.ours("LOOKUP", 1, path="w/" + "./" * 2046 + "/a").error() == "ENAMETOOLONG" else ["taken"])
+    escapes()
+
+
+def compare_stat(path, nofollow, who):
+    found = {}
+
+    def action():
+        st = (os.lstat if nofollow else os.stat)(m(path))
+        os.write(w, f"{st.st_ino} {st.st_mode:o} {st.st_nlink} {st.st_uid} {st.st_gid} {st.st_size}".encode())
+    r, w = os.pipe()
+    error = twin.as_user(who.get("uid", 0), who.get("gid", 0), who.get("groups", ()), 0o022, action)
+    os.close(w)
+    found["stock"] = os.read(r, 1000).decode() if error == "OK" else error
+    os.close(r)
+    result = T.ours("LOOKUP", 1, path=path, flags=NOFOLLOW * nofollow, **who)
+    if result.error() == "OK":
+        a = result.attr
+        fmt = {1: stat.S_IFREG, 2: stat.S_IFDIR, 3: stat.S_IFLNK}[a.type]
+        found["ours"] = f"{result.ino} {fmt | a.mode:o} {a.nlink} {a.uid} {a.gid} {a.length}"
+    else:
+        found["ours"] = result.error()
+    name = say("walk", path or '""', "nofollow" if nofollow else "", "user" if who else "")
+    T.verdict(name, [] if found["stock"] == found["ours"] else [f"  {found}"])
+
+
+def escapes():
+    """What leaves the volume is answered with the native path."""
+    os.symlink("/usr/lib", m("w/out"))
+    os.symlink("../../..", m("w/a/far"))
+    for link_ in ("w/out", "w/a/far"):
+        T.mirror_quick(lambda: None)
+    mount = T.mount
+    for path, want in (("..", f"{mount}/.."), ("../", f"{mount}/../"), ("../x/y", f"{mount}/../x/y"),
+                       ("w/../../x", f"{mount}/../x"), ("w/out", "/usr/lib"), ("w/out/", "/usr/lib/"),
+                       ("w/out/a/../b", "/usr/lib/a/../b"), ("w/a/far/t", f"{mount}/../t"), ("w/a/far", f"{mount}/..")):
+        r = T.ours("LOOKUP", 1, path=path)
+        T.verdict(f"escape {path}", [] if (r.code, r.extra) == (1, want.encode()) else [f"  {r.code} {r.extra}"])
+    r = T.ours("RENAME", 1, path="w/a", path2="w/out/x")
+    T.verdict("escape of path2", [] if (r.code, r.rflags, r.extra) == (1, 2, b"/usr/lib/x") else [f"  {r.code} {r.rflags} {r.extra}"])
+    r = T.ours("LOOKUP", 1, path="w/out", flags=NOFOLLOW)
+    T.verdict("a link out is not followed", [] if (r.code, r.extra) == (0, b"/usr/lib") else [f"  {r.code} {r.extra}"])
+
+
+def links():
+    """link(2) and what it leaves in Parent and p{ino}."""
+    mkdir("l")
+    mkdir("l2")
+    mknod("l/a")
+    unlink("l/a")
+    write("l/f", 10000)
+    link("l/f", "l/g")
+    link("l/f", "l2/h")
+    link("l2/h", "l2/i")
+    link("l/f", "l/g", expect="EEXIST")
+    link("l/f", "l/new/", expect="ENOENT")
+    link("l", "l3", expect="EPERM")
+    link("l/none", "l3", expect="ENOENT")
+    link("l/f", "no/x", expect="ENOENT")
+    link("l/f", "l2/mine", expect="EPERM", **ME)
+    T.mirror("owner", lambda: os.chown(m("l/f"), 1000, 1000))
+    link("l/f", "l2/mine", expect="EACCES", **ME)
+    symlink("f", "l/s")
+    link("l/s", "l/s2")
+    T.mirror("stock adds a symlink's length to its statistics", lambda: os.unlink(m("l/s2")))
+    link("l/s", "l2/f2", follow=True)
+    rename("l/g", "l2/g")
+    rename("l2/g", "l2/h")
+    rename("l2/h", "l2/hh", 1)
+    unlink("l/f")
+    unlink("l2/f2")
+    unlink("l2/i")
+    unlink("l2/hh")
+    unlink("l2/g")
+    mknod("l/fifo", kind=FIFO)
+    link("l/fifo", "l2/fifo")
+    unlink("l/fifo")
+    unlink("l2/fifo")
+    unlink("l/s")
+    T.settle("link")
+
+
+def removes():
+    """unlink and rmdir, every type and refusal, the sticky bit, inodes held open."""
+    mkdir("r")
+    mkdir("r/e")
+    mkdir("r/full")
+    for name, kind in (("file", FILE), ("fifo", FIFO), ("sock", SOCKET), ("chr", CHARDEV)):
+        mknod(f"r/{name}", kind=kind)
+    symlink("target", "r/sym")
+    mknod("r/full/x")
+    unlink("r/e", expect="EISDIR")
+    unlink("r/e/", expect="EISDIR")
+    unlink("r/file/", expect="ENOTDIR")
+    unlink("r/sym/", expect="ENOTDIR")
+    unlink("r/none", expect="ENOENT")
+    unlink("r/none/", expect="ENOENT")
+    unlink("r/.", expect="EISDIR")
+    unlink("r/..", expect="EISDIR")
+    unlink("r/file", expect="EACCES", **ME)
+    rmdir("r/full", expect="ENOTEMPTY")
+    rmdir("r/file", expect="ENOTDIR")
+    rmdir("r/sym", expect="ENOTDIR")
+    rmdir("r/.", expect="EINVAL")
+    rmdir("r/..", expect="ENOTEMPTY")
+    rmdir("r/none", expect="ENOENT")
+    rmdir("r/e", expect="EACCES", **ME)
+    for name in ("file", "fifo", "sock", "chr", "sym"):
+        unlink(f"r/{name}")
+    rmdir("r/e/")
+    unlink("r/full/x")
+    rmdir("r/full")
+    write("r/data", 200000)
+    unlink("r/data")
+    write("r/sparse", 10, 200 << 20)
+    unlink("r/sparse")
+    mknod(b"r/" + b"n" * 255)
+    unlink(b"r/" + b"n" * 255)
+    # held open by this session
+    write("r/open", 3000)
+    fd = os.open(m("r/open"), os.O_RDWR)
+    unlink("r/open", held=held("r/open"), sid=T.sid)
+    os.close(fd)
+    T.mirror("close", lambda: None)
+    write("r/o1", 3000)
+    write("r/o2", 3000)
+    fd = os.open(m("r/o2"), os.O_RDWR)
+    rename("r/o1", "r/o2", held=held("r/o2"), sid=T.sid)
+    os.close(fd)
+    T.mirror("close", lambda: None)
+    # sticky
+    mkdir("st", 0o777, umask=0)
+    mknod("st/mine", **ME)
+    mkdir("st/dir", **ME)
+    mknod("st/root")
+    T.mirror("sticky", lambda: os.chmod(m("st"), 0o1777))
+    unlink("st/mine", expect="EPERM", **OTHER)
+    rmdir("st/dir", expect="EPERM", **OTHER)
+    unlink("st/root", expect="EPERM", **ME)
+    unlink("st/dir", expect="EISDIR", **ME)
+    mknod("st/other", **OTHER)
+    rename("st/mine", "st/x", expect="EPERM", **OTHER)
+    rename("st/other", "st/mine", expect="EPERM", **OTHER)
+    rename("st/mine", "st/mine2", **ME)
+    unlink("st/mine2", **ME)
+    rmdir("st/dir", **ME)
+    unlink("st/other")
+    T.settle("remove")
+
+
+def renames():
+    """rename: replaced targets, directories, flags, loops, refusals."""
+    mkdir("n")
+    mkdir("n/a")
+    mkdir("n/b")
+    mknod("n/first")
+    unlink("n/first")  # a stock rename makes the trash's hour directory even when nothing goes there
+    write("n/f", 9000)
+    rename("n/f", "n/g")
+    rename("n/g", "n/a/f")
+    rename("n/a/f", "n/a/f")
+    write("n/over", 100)
+    rename("n/a/f", "n/over")
+    rename("n/over", "n/b/over")
+    mkdir("n/a/sub")
+    mkdir("n/a/sub/deep")
+    rename("n/a/sub", "n/b/sub")
+    mkdir("n/empty")
+    rename("n/b/sub", "n/empty")
+    rename("n/empty", "n/a/x/", expect="OK")
+    rename("n/a/x/", "n/a/y")
+    rename("n/a", "n/a/y/deep/in", expect="EINVAL")
+    rename("n/a", "n/a", expect="OK")
+    rename("n/a", "n/a/z", expect="EINVAL")
+    rename("n/a/y/deep", "n/a", expect="ENOTEMPTY")
+    rename("n/b", "n/a", expect="ENOTEMPTY")
+    rename("n/b", "n/b/over", expect="EINVAL")
+    mknod("n/file")
+    rename("n/file", "n/a", expect="EISDIR")
+    rename("n/b", "n/file", expect="ENOTDIR")
+    rename("n/file/", "n/q", expect="ENOTDIR")
+    rename("n/file", "n/q/", expect="ENOTDIR")
+    rename("n/none", "n/q", expect="ENOENT")
+    rename("n/file", "n/none/q", expect="ENOENT")
+    rename("n/.", "n/q", expect="EBUSY")
+    rename("n/a/..", "n/q", expect="EBUSY")
+    rename("n/file", "n/..", expect="EBUSY")
+    rename("n/file", "n/.", 1, expect="EEXIST")
+    rename("n/file", "n/b/over", 1, expect="EEXIST")
+    rename("n/file", "n/noreplace", 1)
+    rename("n/noreplace", b"n/" + b"m" * 256, expect="ENAMETOOLONG")
+    # exchange
+    rename("n/noreplace", "n/none", 2, expect="ENOENT")
+    rename("n/noreplace", "n/b/over", 2)
+    rename("n/noreplace", "n/b", 2)
+    rename("n/b", "n/noreplace", 2)
+    mknod("n/dev", kind=CHARDEV, rdev=5)
+    rename("n/dev", "n/a/y", 2)
+    rename("n/a/y", "n/b/over", 2)
+    rename("n/a", "n/a/y", 2, expect="EINVAL")
+    rename("n/b", "n/a", 3, expect="EINVAL")
+    rename("n/dev/deep", "n/dev", 2, expect="EINVAL")
+    mkdir("n/d1")
+    mkdir("n/d1/in")
+    rename("n/d1", "n/dev/deep", 2)
+    # symlinks are renamed themselves, replaced themselves
+    symlink("b", "n/s")
+    rename("n/s", "n/s2")
+    rename("n/noreplace", "n/s2")
+    mknod("n/p1", kind=FIFO)
+    mknod("n/p2", kind=SOCKET)
+    rename("n/p1", "n/p2")
+    # permissions
+    mkdir("pm", 0o777, umask=0)
+    mkdir("pm/d", 0o755, **ME)
+    mkdir("pm/sub", 0o777, umask=0)
+    rename("pm/d", "pm/sub/d", expect="EACCES", **OTHER)
+    rename("pm/d", "pm/e", **OTHER)
+    rename("pm/e", "n/e", expect="EACCES", **ME)
+    rename("n/s2", "pm/s2", expect="EACCES", **ME)
+    rename("pm/e", "pm/sub/e", **ME)
+    # hard links
+    write("n/h", 4097)
+    T.mirror("link", lambda: (os.link(m("n/h"), m("n/h2")), os.link(m("n/h"), m("n/b/h3"))))
+    rename("n/h", "n/h2")
+    rename("n/h", "n/b/h4")
+    mknod("n/z")
+    rename("n/z", "n/h2")
+    rename("n/b/h3", "n/z2")
+    rename("n/b/h4", "n/z2", 2)
+    T.settle("rename")
+
+
+def trash():
+    """The trash seen through `.trash`, and what root may do there."""
+    mkdir("t")
+    write("t/f", 5000)
+    unlink("t/f")
+    hour = sorted(os.listdir(m(".trash")))[-1]
+    entry = f".trash/{hour}/{ino('t')}-{[k for k in os.listdir(m('.trash/' + hour)) if k.endswith('-f')][-1].split('-')[1]}-f"
+    lookup(entry)
+    open_(entry, os.O_WRONLY, expect="EPERM")
+    mkdir(".trash", expect="EEXIST")
+    mknod(".trash/x", expect="EPERM")
+    unlink(".trash", expect="EISDIR" if False else None)
+    rmdir(f".trash/{hour}")
+    unlink(entry, **ME)
+    mkdir("t/d")
+    rmdir("t/d")
+    mkdir("t/k")
+    mknod("t/k/skip")
+    rename(entry, "t/restored")
+    unlink("t/restored")
+    unlink(entry)
+    T.settle("trash")
+
+
+def quotas():
+    """Directory quotas: usage, refusal, moves from one to another."""
+    T.mirror("dirs", lambda: [os.makedirs(m(f"q{i}/in")) for i in (1, 2)])
+    for i in (1, 2):
+        field = str(ino(f"q{i}"))
+        for db in (T.a, T.b):
+            db("HSET", "dirQuota", field, struct.pack(">qq", 1 << 30, 100))
+            db("HSET", "dirQuotaUsedSpace", field, 4096)
+            db("HSET", "dirQuotaUsedInodes", field, 1)
+    import time
+    time.sleep(14)  # a mount reads quotas at its heartbeat, every 12 s
+    mknod("q1/a")
+    mkdir("q1/in/b")
+    symlink("x", "q1/in/s")
+    write("q1/in/f", 50000)
+    T.settle("quota: made")
+    link("q1/in/f", "q1/f2")
+    link("q1/in/f", "q2/f3")
+    unlink("q1/f2")
+    T.settle("quota: link")
+    rename("q1/a", "q1/in/a2")
+    rename("q1/in/a2", "q2/in/a3")
+    T.settle("quota: file moved")
+    rename("q1/in", "q2/moved")
+    T.settle("quota: tree moved")
+    rename("q2/moved", "out")
+    rename("out", "q1/back")
+    T.settle("quota: out and back")
+    rmdir("q1/back/b")
+    unlink("q2/in/a3")
+    T.settle("quota: removed")
+    for db in (T.a, T.b):
+        db("HSET", "dirQuota", str(ino("q2")), struct.pack(">qq", 1 << 30, 3))
+    time.sleep(14)
+    mknod("q2/in/n1")
+    mknod("q2/in/n2", expect="EDQUOT")
+    mkdir("q2/d", expect="EDQUOT")
+    T.settle("quota: limit")
+
+
+def listing():
+    """OP_READDIR and OP_PATHOF against the mount's own listing."""
+    names = [f"n{i:04}" for i in range(3000)]
+    T.mirror("3000 files", lambda: (os.makedirs(m("ls/deep/er")), [os.mkdir(m(f"ls/{n}")) if i % 3 == 0 else
+                                    os.symlink("t", m(f"ls/{n}")) if i % 3 == 1 else os.mknod(m(f"ls/{n}"), 0o640)
+                                    for i, n in enumerate(names)]))
+    for path in ("ls", "ls/deep", "ls/deep/er", ""):
+        want = {e.name: (e.inode(), e.stat(follow_symlinks=False).st_mode) for e in os.scandir(os.fsdecode(m(path)))}
+        got, cursor, pages = {}, 0, 0
+        while True:
+            r = T.ours("READDIR", 1, path=path, off=cursor, length=100)
+            cursor, = struct.unpack_from(">Q", r.extra)
+            pos, pages = 8, pages + 1
+            while pos < len(r.extra):
+                n, = struct.unpack_from(">H", r.extra, pos)
+                name = r.extra[pos + 2:pos + 2 + n].decode()
+                pos += 2 + n
+                kind, inode, size = struct.unpack_from(">BQH", r.extra, pos)
+                a = twin.Attr(r.extra[pos + 11:pos + 11 + size])
+                pos += 11 + size
+                fmt = {1: stat.S_IFREG, 2: stat.S_IFDIR, 3: stat.S_IFLNK}[kind]
+                got[name] = (inode, fmt | a.mode)
+            if cursor == 0:
+                break
+        problems = [] if got == want else [f"  {len(want)} names, ours {len(got)}"]
+        if path == "ls" and pages < 10:
+            problems.append(f"  only {pages} pages")
+        T.verdict(f"readdir /{path} in {pages} pages", problems)
+    for path in ("", "/ls", "/ls/deep", "/ls/deep/er", "/ls/n0003", "/.trash"):
+        r = T.ours("PATHOF", 1, base=os.stat(T.mount + path).st_ino if path != "/.trash" else twin.TRASH)
+        T.verdict(f"path of {path or '/'}", [] if (r.code, r.extra) == (0, path.encode()) else [f"  {r.code} {r.extra}"])
+    gone = ino("ls/deep/er")
+    rmdir("ls/deep/er")
+    r = T.ours("PATHOF", 1, base=gone)
+    T.verdict("path of a removed directory", [] if r.error() == "ENOENT" else [f"  {r.error()} {r.extra}"])
+    for kind, kw in (("MKDIR", {"path": "x"}), ("MKNOD", {"path": "x", "mode": FILE << 12}), ("LINK", {"path": "x"}),
+                     ("OPEN", {"path": "x", "flags": CREATE})):
+        extra = {"base2": gone, "path2": "x", "base": 1, "path": "ls/n0002"} if kind == "LINK" else {"base": gone, **kw}
+        r = T.ours(kind, 1, ino=4242, **extra)
+        T.verdict(f"{kind} in a removed directory", [] if r.error() == "ENOENT" else [f"  {r.error()}"])
+    used = struct.unpack(">qq", T.ours("STATFS", 1).extra)
+    real = int(T.b("GET", "usedSpace")), int(T.b("GET", "totalInodes"))
+    T.verdict("statfs", [] if used == real else [f"  {used} {real}"])
+
+
+GROUPS = {f.__name__: f for f in (make, opens, walks, links, removes, renames, trash, quotas, listing)}
+
+
+def main():
+    global T
+    sock, mount, with_trash = sys.argv[1:4]
+    T = twin.Twins(sock, mount, trash=with_trash == "1")
+    for name in sys.argv[4:] or GROUPS:
+        GROUPS[name]()
+    T.finish()
+
+
+main()
