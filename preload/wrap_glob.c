@@ -1,5 +1,5 @@
 /*
- * wrap_walk.c - glob; and fts, which is refused.
+ * wrap_glob.c - glob.
  *
  * libc's glob asks for directories through callbacks when GLOB_ALTDIRFUNC is set; ours are the
  * exported calls, so a pattern may lead through native directories and ours alike.
@@ -7,7 +7,6 @@
 #include "preload/preload.h"
 
 #include <dirent.h>
-#include <fts.h>
 #include <glob.h>
 #include <sys/stat.h>
 
@@ -43,14 +42,4 @@ EXPORT int glob(const char *restrict pattern, int flags, int (*error)(const char
     int rc = REAL(glob)(pattern, flags | GLOB_ALTDIRFUNC, error, g);
     g->gl_flags &= ~GLOB_ALTDIRFUNC;
     return rc;
-}
-
-/* libc walks with calls of its own that we cannot see; what it would find is a skeleton. */
-EXPORT FTS *fts_open(char *const *paths, int options,
-                     int (*compare)(const FTSENT **, const FTSENT **))
-{
-    for (char *const *p = paths; p != NULL && *p != NULL; p++)
-        if (route_is_ours(AT_FDCWD, *p))
-            return to_libc_null(-EOPNOTSUPP);
-    return REAL(fts_open)(paths, options, compare);
 }
