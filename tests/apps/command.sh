@@ -72,7 +72,7 @@ for o in "--block-size 4x" "--block-size 1.2.3" "--block-size" "--capacity -1" "
     says "format: $o" 2 "^jfspre: format: (option )?${o%% *}" "$JFSPRE" format --bucket "$BUCKET" "$META" vol $o
 done
 case_of "format: nothing was written so far" [ "$(rcli dbsize) $(find "$BUCKET" | wc -l)" = "0 1" ]
-mkdir -p "$BUCKET/vol" && touch "$BUCKET/vol/x"
+mkdir -p "$BUCKET/vol" && echo x >"$BUCKET/vol/x"
 says "format: a place that is not empty" 1 "^jfspre: format: .*$BUCKET/vol" "$JFSPRE" format "$META" vol --bucket "$BUCKET"
 case_of "format: and nothing was written" [ "$(rcli dbsize)" = 0 ]
 rm "$BUCKET/vol/x"
@@ -134,11 +134,11 @@ REDISCLI_AUTH=s3cret redis-cli -s "$SOCK" config set requirepass '' >/dev/null 2
 mkfifo "$W/fifo"
 "$JFSPRE" status --log "debug:$W/fifo" "redis://u:s3cret@127.0.0.1:1/0" >/dev/null 2>&1 &
 waiting=$!
-PIDS+=($waiting)
+PIDS+=("$waiting")
 eventually 10 eval "tr '\\0' ' ' </proc/$waiting/cmdline | grep -q 'u:\*'"
 case_of "the password is not in ps" eval "! tr '\\0' ' ' </proc/$waiting/cmdline | grep -q s3cret"
 cat "$W/fifo" >/dev/null || true
-wait $waiting || true
+wait "$waiting" || true
 
 # --- status, info ----------------------------------------------------------------------------------
 says "status: by URL" 0 '^volume     vol$' "$JFSPRE" status "$META"
@@ -185,12 +185,11 @@ touch "$W/plain-file"
 says "run: not executable: 126" 126 '^jfspre: run: .*plain-file: Permission denied' jfspre run "$W/plain-file"
 says "run: the program's status" 7 '' jfspre run sh -c 'echo; exit 7'
 says "run: options of the program are its own" 0 '^--meta -x$' jfspre run -- echo --meta -x
-says "run: environment" 0 "^$PREFIX $META $W/cache $SO:/lib/libm.so\$" \
-    env LD_PRELOAD="" sh -c 'LD_PRELOAD= exec "$@"' sh env "${JFS_ENV[@]}" "$JFSPRE" run -- \
-    sh -c 'echo "$JFSPRE_PREFIX $JFSPRE_META $JFSPRE_CACHE_DIR $LD_PRELOAD:/lib/libm.so"'
-says "run: another preload stays behind ours" 0 "^$SO:/usr/lib/x86.*/libm" \
-    env LD_PRELOAD="$(ldconfig -p | sed -n 's/.*x86-64.* => \(.*libm\.so.*\)/\1/p' | head -1)" "${JFS_ENV[@]}" "$JFSPRE" run \
-    sh -c 'echo "$LD_PRELOAD" | sed s,:/lib/,:/usr/lib/,'
+says "run: environment" 0 "^$PREFIX unix://$SOCK.db=0 $W/cache $SO\$" env LD_PRELOAD= "${JFS_ENV[@]}" "$JFSPRE" run \
+    sh -c 'echo "$JFSPRE_PREFIX $JFSPRE_META $JFSPRE_CACHE_DIR $LD_PRELOAD"'
+another=$(ldconfig -p | sed -n 's/^[[:space:]]libm\.so.*=> //p' | head -1)
+says "run: another preload stays, behind ours" 0 "^$SO:$another\$" env LD_PRELOAD="$SO:$another" "${JFS_ENV[@]}" "$JFSPRE" run \
+    sh -c 'echo "$LD_PRELOAD"'
 says "run: --meta and --prefix" 0 "^/other redis://h/3\$" "$JFSPRE" run --meta redis://h/3 --prefix /other/ \
     sh -c 'echo "$JFSPRE_PREFIX $JFSPRE_META"'
 says "run: the volume is there" 0 '^hello$' jfspre run sh -c "echo hello >$PREFIX/hello; cat $PREFIX/hello"
