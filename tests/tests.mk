@@ -20,7 +20,7 @@ $(B)/t/core/%: $(B)/o/tests/core/%.o $(TEST_LIB) $(LIB)
 	$(CC) $(OWN) $(CFLAGS) $(LDFLAGS) -o $@ $< $(TEST_LIB) $(LIB) -lcunit $(LIBS)
 
 # These stand for programs that know nothing of the project: no include path, no sanitizer.
-PROGRAM := -std=gnu11 -D_GNU_SOURCE $(WARN) -g -MMD -MP -MF $@.d
+PROGRAM = -std=gnu11 -D_GNU_SOURCE $(WARN) -g -MMD -MP -MF $@.d
 
 $(B)/t/preload/%: tests/preload/%.c $(B)/flags
 	@mkdir -p $(@D)
