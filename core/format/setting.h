@@ -38,6 +38,8 @@ int setting_parse(const char *json, size_t len, struct setting *out, char *err, 
 
 /* May this build use the volume read-write?  0, or -ENOTSUP with one line naming the field. */
 int setting_supported(const struct setting *s, char *err, size_t errlen);
+/* The part of it that decides whether its blocks can be read and written. */
+int setting_store_supported(const struct setting *s, char *err, size_t errlen);
 
 /* Field values a user may give to `jfspre format`: 0 or -EINVAL with one line. */
 int setting_check_new(const struct setting *s, char *err, size_t errlen);

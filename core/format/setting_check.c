@@ -65,12 +65,8 @@ static int check_versions(const struct setting *s, char *err, size_t errlen)
     return 0;
 }
 
-int setting_supported(const struct setting *s, char *err, size_t errlen)
+int setting_store_supported(const struct setting *s, char *err, size_t errlen)
 {
-    int rc = check_versions(s, err, errlen);
-
-    if (rc != 0)
-        return rc;
     if (s->encrypted)
         return refuse(-ENOTSUP, err, errlen, "EncryptKey is set: encryption is not built in");
     if (strcasecmp(s->storage, "file") != 0)
@@ -87,6 +83,17 @@ int setting_supported(const struct setting *s, char *err, size_t errlen)
     if (s->shards > 1)
         return refuse(-ENOTSUP, err, errlen, "Shards %u is not built in, only one bucket is",
                       s->shards);
+    return 0;
+}
+
+int setting_supported(const struct setting *s, char *err, size_t errlen)
+{
+    int rc = check_versions(s, err, errlen);
+
+    if (rc == 0)
+        rc = setting_store_supported(s, err, errlen);
+    if (rc != 0)
+        return rc;
     if (s->acl)
         return refuse(-ENOTSUP, err, errlen, "EnableACL is true: ACLs are not built in");
     if (s->user_group_quota)

@@ -8,9 +8,9 @@
  *
  * Encoding, big-endian (lua/lib_op.lua reads the same):
  *   0 u8 version=1  1 u8 kind  2 u16 umask  4 u32 flags  8 u32 valid  12 u32 uid  16 u32 gid
- *   20 i64 now_sec  28 u32 now_nsec  32 u64 base  40 u64 base2  48 u64 ino  56 u32 mode  60 u32
- * rdev 64 u32 new_uid  68 u32 new_gid  72 i64 atime_sec 80 u32 nsec  84 i64 mtime_sec 92 u32 nsec
- *   96 u64 off  104 u64 len  112 u64 sid
+ *   20 i64 now_sec  28 u32 now_nsec  32 u64 base  40 u64 base2  48 u64 ino  56 u32 mode
+ *   60 u32 rdev  64 u32 new_uid  68 u32 new_gid  72 i64 atime_sec  80 u32 atime_nsec
+ *   84 i64 mtime_sec  92 u32 mtime_nsec  96 u64 off  104 u64 len  112 u64 sid
  *   120 u16 n groups, n * u32;  u16 len + path;  u16 len + path2;  u32 len + data
  *
  * Layer: op; uses base.

@@ -19,8 +19,9 @@
 
 struct store;
 
-/* -ENOTSUP with one line for a storage, compression or sharding not built in; -ENOENT / -EACCES
- * naming the directory when it is missing or not a directory.  Copies what it needs of *s. */
+/* -ENOTSUP with one line for a storage, compression or sharding not built in; -ENOENT / -EACCES /
+ * -ENOTDIR naming the directory when it is missing or not one: a bucket whose disk is not mounted
+ * must not be taken for an empty one.  Copies what it needs of *s. */
 int store_open(const struct setting *s, struct store **out, char *err, size_t errlen);
 void store_close(struct store *st); /* NULL is fine */
 uint32_t store_block_bytes(const struct store *st);
