@@ -640,29 +640,37 @@ static int on_tmpfs(struct store *st)
     return store_get(st, 1, BLOCK, 0, data, BLOCK) == 0 ? 0 : 4;
 }
 
+/* Root becomes somebody else, others take their own rights away. */
+static int give_up_rights(const char *path, bool root)
+{
+    if (root)
+        return chmod(path, 0700) == 0 && setegid(65534) == 0 && seteuid(65534) == 0 ? 0 : -1;
+    return chmod(path, 0);
+}
+
 static int without_rights(struct store *st)
 {
-    char path[PATH_MAX], c;
+    bool root = geteuid() == 0;
+    char chunks[PATH_MAX], bucket[PATH_MAX], c;
     struct store *other;
 
-    path_of("vol/chunks", path);
-    if (store_put_block(st, 1, 0, "x", 1) != 0 || chmod(path, 0700) != 0)
+    path_of("vol/chunks", chunks);
+    path_of("", bucket);
+    if (store_put_block(st, 1, 0, "x", 1) != 0)
         return 1;
-    if (geteuid() == 0 && (setegid(65534) != 0 || seteuid(65534) != 0))
+    if (give_up_rights(chunks, root) != 0)
         return 77;
-    if (geteuid() != 65534 && chmod(path, 0) != 0) /* not root: without rights on our own */
-        return 2;
     if (store_put_block(st, 2, 0, "x", 1) != -EACCES)
-        return 3;
+        return 2;
     if (store_get(st, 1, 1, 0, &c, 1) != -EACCES)
-        return 4;
+        return 3;
     if (store_delete_slice(st, 1, 1) != -EACCES)
-        return 5;
-    chmod(path, 0700);
-    path_of("", path);
-    if (seteuid(0) == 0 && (chmod(path, 0700) != 0 || seteuid(65534) != 0))
+        return 4;
+    if ((root && seteuid(0) != 0) || chmod(chunks, 0700) != 0 || give_up_rights(bucket, root) != 0)
         return 77;
-    if (geteuid() == 65534 && store_open(&base, &other, err, sizeof err) != -EACCES)
+    if (store_open(&base, &other, err, sizeof err) != -EACCES || strstr(err, bucket) == NULL)
+        return 5;
+    if ((root && seteuid(0) != 0) || chmod(bucket, 0700) != 0)
         return 6;
     return 0;
 }
