@@ -145,7 +145,7 @@ static int table_map(struct staging *st)
     int fd = openat(st->dir, "table", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         return -errno;
-    /* The first process lays it out under a lock that dies with it. */
+    /* The first process lays it out, under a lock that a killed one loses. */
     struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     while (fcntl(fd, F_OFD_SETLKW, &whole) != 0) {
         if (errno != EINTR) {
@@ -175,7 +175,9 @@ static int table_map(struct staging *st)
         rc = -EINVAL;
     }
 out:
-    close(fd); /* the lock ends with it */
+    whole.l_type = F_UNLCK; /* the mapping keeps the open file, and so its lock, alive */
+    fcntl(fd, F_OFD_SETLK, &whole);
+    close(fd);
     return rc;
 }
 

@@ -165,6 +165,21 @@ static void test_names(void)
     CU_ASSERT_EQUAL(staging_name_of("pipe:[5]", "/c", uuid, &n), 0);
 }
 
+/* Another process maps the table while this one has it mapped. */
+static void test_second_process(void)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct staging *other;
+        char err[400];
+        alarm(20);
+        _exit(staging_open(dir, "volume", &other, err, sizeof err) != 0);
+    }
+    int status;
+    waitpid(pid, &status, 0);
+    CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 static void test_refused(void)
 {
     struct staging *other;
@@ -181,6 +196,7 @@ int main(void)
     CU_add_test(s, "other holders", test_other_holders);
     CU_add_test(s, "dirty stays", test_dirty_stays);
     CU_add_test(s, "killed holders", test_killed_holders);
+    CU_add_test(s, "second process", test_second_process);
     CU_add_test(s, "names", test_names);
     CU_add_test(s, "refused", test_refused);
     CU_basic_set_mode(CU_BRM_VERBOSE);
