@@ -26,6 +26,7 @@ struct table {
     uint32_t used;       /* slots in use */
     uint32_t high;       /* slots above were never used */
     uint32_t free_first; /* 0: none below high */
+    uint32_t hand;       /* where the sweep goes on */
     uint32_t bucket[BUCKETS];
     struct slot slot[SLOTS];
 };
@@ -377,6 +378,49 @@ static bool alone_locked(struct staging *st, uint32_t number)
     return alone;
 }
 
+/* Nobody holds the file and nothing in it waits for a commit: the slot is free again. */
+static void release_locked(struct staging *st, uint32_t number)
+{
+    struct slot *s = &st->t->slot[number];
+    int fd = staging_open_file(st, number, O_RDWR);
+    struct stat sb;
+    if (fd >= 0 && nobody_holds(fd) && fstat(fd, &sb) == 0 &&
+        ((s->flags & SLOT_GONE) != 0 || !staging_is_dirty(s, &sb) || s->seen_len == 0)) {
+        if (sb.st_size != 0 && ftruncate(fd, 0) != 0)
+            log_at(LOG_WARN, "staging file %u: %s", number, strerror(errno));
+        if ((sb.st_mode & 0777) != 0600)
+            fchmod(fd, 0600);
+        give_locked(st->t, number);
+    }
+    if (fd >= 0)
+        close(fd);
+}
+
+void staging_release(struct staging *st, uint32_t number, uint32_t gen)
+{
+    struct slot *s = staging_slot(st, number);
+    if (s == NULL)
+        return;
+    table_lock(st->t);
+    if (s->ino != 0 && s->gen == gen)
+        release_locked(st, number);
+    table_unlock(st->t);
+}
+
+/* Mappings end without a call of ours, and so do processes: each new slot looks at two old ones. */
+static void sweep_locked(struct staging *st)
+{
+    struct table *t = st->t;
+    int looked = 0;
+    for (uint32_t step = 0; step < t->high && step < 64 && looked < 2; step++) {
+        t->hand = t->hand % t->high + 1;
+        if (t->slot[t->hand].ino != 0) {
+            release_locked(st, t->hand);
+            looked++;
+        }
+    }
+}
+
 int staging_hold(struct staging *st, uint64_t ino, int flags, uint32_t *number,
                  enum staging_how *how)
 {
@@ -386,10 +430,12 @@ int staging_hold(struct staging *st, uint64_t ino, int flags, uint32_t *number,
     table_lock(st->t);
     uint32_t n = find_locked(st->t, ino);
     *how = STAGING_NEW;
-    if (n != 0)
+    if (n != 0) {
         *how = alone_locked(st, n) ? STAGING_ABANDONED : STAGING_SHARED;
-    else
+    } else {
+        sweep_locked(st);
         n = take_locked(st->t, ino);
+    }
     name_of('s', n, name);
     fd = n == 0 ? -ENFILE : openat(st->dir, name, flags | O_CREAT, 0600);
     if (fd == -1) {
@@ -400,29 +446,6 @@ int staging_hold(struct staging *st, uint64_t ino, int flags, uint32_t *number,
     table_unlock(st->t);
     *number = n;
     return fd;
-}
-
-void staging_release(struct staging *st, uint32_t number, uint32_t gen)
-{
-    struct slot *s = staging_slot(st, number);
-    if (s == NULL)
-        return;
-    table_lock(st->t);
-    if (s->ino != 0 && s->gen == gen) {
-        int fd = staging_open_file(st, number, O_RDWR);
-        struct stat sb;
-        if (fd >= 0 && nobody_holds(fd) && fstat(fd, &sb) == 0 &&
-            ((s->flags & SLOT_GONE) != 0 || !staging_is_dirty(s, &sb) || s->seen_len == 0)) {
-            if (sb.st_size != 0 && ftruncate(fd, 0) != 0)
-                log_at(LOG_WARN, "staging file %u: %s", number, strerror(errno));
-            if ((sb.st_mode & 0777) != 0600)
-                fchmod(fd, 0600);
-            give_locked(st->t, number);
-        }
-        if (fd >= 0)
-            close(fd);
-    }
-    table_unlock(st->t);
 }
 
 bool staging_alone(struct staging *st, uint32_t number)

@@ -165,6 +165,28 @@ static void test_names(void)
     CU_ASSERT_EQUAL(staging_name_of("pipe:[5]", "/c", uuid, &n), 0);
 }
 
+/* A process that ends without closing leaves slots; new ones bring them back. */
+static void test_sweep(void)
+{
+    uint32_t n;
+    enum staging_how how;
+    for (uint64_t ino = 5000; ino < 5040; ino++) {
+        int fd = hold(ino, O_RDWR, &n, &how);
+        seen(n);
+        staging_set_clean(fd);
+        close(fd);
+    }
+    for (uint64_t ino = 6000; ino < 6040; ino++) {
+        int fd = hold(ino, O_RDWR, &n, &how);
+        seen(n);
+        staging_set_clean(fd);
+        close(fd);
+        staging_release(st, n, staging_slot(st, n)->gen);
+    }
+    uint64_t left[64];
+    CU_ASSERT_EQUAL(staging_inodes(st, left, 64), 0);
+}
+
 /* Another process maps the table while this one has it mapped. */
 static void test_second_process(void)
 {
@@ -196,6 +218,7 @@ int main(void)
     CU_add_test(s, "other holders", test_other_holders);
     CU_add_test(s, "dirty stays", test_dirty_stays);
     CU_add_test(s, "killed holders", test_killed_holders);
+    CU_add_test(s, "sweep", test_sweep);
     CU_add_test(s, "second process", test_second_process);
     CU_add_test(s, "names", test_names);
     CU_add_test(s, "refused", test_refused);
