@@ -347,10 +347,11 @@ static void test_config_prefix(void)
         clean();
         rc = config_load(&c, err, sizeof err);
         CU_ASSERT_EQUAL(rc, rows[i].want != NULL ? 0 : -EINVAL);
-        if (rc == 0)
-            CU_ASSERT_STRING_EQUAL(c.prefix, rows[i].want)
-        else
+        if (rc == 0) {
+            CU_ASSERT_STRING_EQUAL(c.prefix, rows[i].want);
+        } else {
             CU_ASSERT_PTR_NOT_NULL(strstr(err, "prefix"));
+        }
         config_free(&c);
     }
     memset(path, 'a', sizeof path);
