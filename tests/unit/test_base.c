@@ -328,6 +328,25 @@ static void test_config_no_file(void)
     config_free(&c);
 }
 
+/* After su, HOME may be a directory that is closed to us: as if there were no file. */
+static void test_config_closed_home(void)
+{
+    struct config c = {0};
+    bool root = geteuid() == 0;
+    int rc;
+
+    clean();
+    write_config("meta = redis://not-ours");
+    if (access("/etc/jfspre.conf", F_OK) == 0)
+        return;
+    CU_ASSERT_EQUAL_FATAL(root ? seteuid(65534) : chmod(home, 0), 0);
+    rc = config_load(&c, err, sizeof err);
+    CU_ASSERT_EQUAL_FATAL(root ? seteuid(0) : chmod(home, 0700), 0);
+    CU_ASSERT_EQUAL(rc, 0);
+    CU_ASSERT_PTR_NULL(c.meta);
+    config_free(&c);
+}
+
 static void test_config_prefix(void)
 {
     static const struct {
@@ -399,6 +418,7 @@ int main(void)
         {"config: order", test_config_order},
         {"config: bad files", test_config_bad_files},
         {"config: no file", test_config_no_file},
+        {"config: closed home", test_config_closed_home},
         {"config: prefix", test_config_prefix},
         CU_TEST_INFO_NULL,
     };

@@ -231,6 +231,7 @@ static void test_slice_sizes(void)
         snprintf(name, sizeof name, "vol/chunks/0/0/%d_%u_%u", (int)id, last,
                  sizes[i] - last * BLOCK);
         CU_ASSERT_EQUAL(size_of(name), (off_t)(sizes[i] - last * BLOCK));
+        CU_ASSERT_EQUAL(files_below(top), (int)last + 2); /* no block too many; and the source */
         CU_ASSERT_EQUAL(store_delete_slice(st, id, sizes[i]), 0);
         CU_ASSERT_EQUAL(size_of(name), -1);
     }
