@@ -136,10 +136,17 @@ static const char *reason(int rc)
     }
 }
 
-/* Only what a file's name may be, and nothing that leads elsewhere. */
+/* Nothing that leads elsewhere.  Names that format would not give are left to their owner. */
 static bool plain_name(const char *s)
 {
     return strchr(s, '/') == NULL && strcmp(s, ".") != 0 && strcmp(s, "..") != 0;
+}
+
+static bool plain_uuid(const char *s)
+{
+    static const char allowed[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-";
+
+    return s[strspn(s, allowed)] == 0;
 }
 
 /* NULL, or what keeps a volume from being used at all. */
@@ -151,7 +158,7 @@ static const char *missing(const struct setting *s)
         return "Name is not a directory's name";
     if (*s->uuid == 0)
         return "no UUID in it";
-    if (!plain_name(s->uuid))
+    if (!plain_uuid(s->uuid))
         return "UUID is not one";
     if (s->block_kib == 0)
         return "no BlockSize in it";

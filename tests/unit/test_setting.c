@@ -343,6 +343,8 @@ static void test_bad_fields(void)
         {"\"Name\":\"a\\u0000b\"", "Name"},
         {"\"UUID\":\"../../etc\"", "UUID"},
         {"\"UUID\":[]", "UUID"},
+        {"\"UUID\":\"a.b\"", "UUID"},
+        {"\"UUID\":\"\\u00e9\"", "UUID"},
         {"\"BlockSize\":0", "BlockSize"},
         {"\"BlockSize\":-4096", "BlockSize"},
         {"\"BlockSize\":\"4096\"", "BlockSize"},
