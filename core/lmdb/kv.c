@@ -157,6 +157,8 @@ static void find_fds(struct kv *kv, const struct stat *data, const struct stat *
                                     (sb.st_ino == lock->st_ino && sb.st_dev == lock->st_dev)))
             kv->fds[kv->nfds++] = fd;
     }
+    for (size_t i = 0; i < kv->nfds; i++) /* older versions leave the data file's open over exec */
+        fcntl(kv->fds[i], F_SETFD, FD_CLOEXEC);
 }
 
 static int open_env(struct kv *kv)
@@ -363,4 +365,21 @@ int kv_seek(struct kv *kv, struct kv_val from, struct kv_val *key, struct kv_val
     *key = f.key;
     *value = f.value;
     return 0;
+}
+
+int kv_before(struct kv *kv, struct kv_val before, struct kv_val *key, struct kv_val *value)
+{
+    MDB_cursor *cur;
+    MDB_val k = to_mdb(before), v;
+    int rc = kv->lib->mdb_cursor_open(kv->txn, kv->dbi, &cur);
+    if (rc != 0)
+        return to_errno(kv, rc);
+    rc = kv->lib->mdb_cursor_get(cur, &k, &v, MDB_SET_RANGE);
+    rc = kv->lib->mdb_cursor_get(cur, &k, &v, rc == 0 ? MDB_PREV : MDB_LAST);
+    kv->lib->mdb_cursor_close(cur);
+    if (rc == 0) {
+        *key = from_mdb(k);
+        *value = from_mdb(v);
+    }
+    return to_errno(kv, rc);
 }

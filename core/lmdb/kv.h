@@ -60,7 +60,8 @@ int kv_grow(struct kv *kv); /* outside a transaction; -ENOSPC: the disk has no r
  * Keys and values are borrowed; visit must not change anything. */
 typedef int (*kv_visit)(void *ctx, struct kv_val key, struct kv_val value);
 int kv_scan(struct kv *kv, struct kv_val from, kv_visit visit, void *ctx);
-/* First key >= from: -ENOENT at the end. */
+/* First key >= from, last key < before: -ENOENT when there is none. */
 int kv_seek(struct kv *kv, struct kv_val from, struct kv_val *key, struct kv_val *value);
+int kv_before(struct kv *kv, struct kv_val before, struct kv_val *key, struct kv_val *value);
 
 #endif
