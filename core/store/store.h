@@ -46,7 +46,8 @@ int store_get(struct store *st, uint64_t id, uint32_t size, uint32_t off, void *
 int store_read_view(struct store *st, const struct record *view, size_t n, uint32_t pos, void *out,
                     uint32_t len);
 
-/* Copies the same range into fd at fd_off, leaving holes where the view has zeros. */
+/* Copies the same range into fd at fd_off, leaving what is there where the view has zeros.  fd must
+ * not be O_APPEND: Linux's pwrite(2) would append. */
 int store_copy_view(struct store *st, const struct record *view, size_t n, uint32_t pos,
                     uint32_t len, int fd, off_t fd_off);
 
