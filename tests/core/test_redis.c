@@ -122,6 +122,14 @@ static void test_tcp(void)
         CU_ASSERT_EQUAL(CHANGE(r, "INCR n"), (int64_t)i + 1);
         rds_close(r);
     }
+    /* Here a send into a connection whose server is gone succeeds: it must be noticed before. */
+    snprintf(url, sizeof(url), "redis://127.0.0.1:%s/3", port);
+    struct rds *r = rds_of(url);
+    CU_ASSERT_EQUAL(CHANGE(r, "INCR n"), 3);
+    server_kill(s);
+    server_again(s);
+    CU_ASSERT_EQUAL(CHANGE(r, "INCR n"), 1);
+    rds_close(r);
     server_free(s);
 }
 
@@ -504,8 +512,9 @@ static void test_replica(void)
     X(passwords)                                                                                   \
     X(databases)                                                                                   \
     X(script_is_loaded)                                                                            \
-    X(pipeline) X(big_values) X(restart_between_calls) X(down_and_up_again) X(waits_for_restart)   \
-        X(frozen) X(fork) X(descriptor) X(low_descriptors) X(stolen_descriptor) X(full) X(replica)
+    X(pipeline)                                                                                    \
+    X(big_values) X(restart_between_calls) X(down_and_up_again) X(waits_for_restart) X(frozen)     \
+        X(fork) X(descriptor) X(low_descriptors) X(stolen_descriptor) X(full) X(replica)
 
 int main(void)
 {

@@ -64,11 +64,14 @@ static void *play(void *arg)
 
     for (const struct fake_step *s = f->steps; s->what != FAKE_STOP; s++) {
         switch (s->what) {
-        case FAKE_ACCEPT:
+        case FAKE_ACCEPT: {
+            int fresh = accept(f->listener, NULL, NULL);
+
             if (fd >= 0)
                 close(fd);
-            fd = accept(f->listener, NULL, NULL);
+            fd = fresh;
             break;
+        }
         case FAKE_READ:
             f->requests += read_request(fd);
             break;

@@ -14,7 +14,7 @@
 
 enum fake_do {
     FAKE_STOP,   /* end of the list: no more connections */
-    FAKE_ACCEPT, /* waits for a connection, closing the one before */
+    FAKE_ACCEPT, /* waits for a connection, then closes the one before */
     FAKE_READ,   /* waits for a whole request */
     FAKE_PART,   /* reads at most n bytes */
     FAKE_SAY,    /* sends text */
