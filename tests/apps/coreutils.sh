@@ -19,11 +19,11 @@ cp absent x; cp -a src/. dest; cp --remove-destination one src/link2; cp -b one 
     both mv bash "$prepare"'mv src/a/f1 src/a/g1; mv src moved; mv moved/a/f2 moved/a/f3 moved/empty; mv moved/a .
 mv -n a/f4 a/f5; mv -b a/g1 a/f5; mv -T a/b a/c; mv absent x; mv a a/b; mv moved/link renamed; ls -R . | sort'
     both across bash "$prepare"'rm src/hard; t=$(mktemp -d /tmp/jfspre-x.XXXXXX); mv src/a "$t"; (cd "$t" && ls -R); mv "$t/a" back
-cp -a back "$t/copy"; mv "$t/copy" .; diff -r back copy; rm -rf "$t"; ls -l back | awk "{print \$1,\$5,\$9}"'
+cp -a back "$t/copy"; mv "$t/copy" .; diff -r back copy; rm -rf "$t"; stat -c "%A %h %n" back back/*'
     both rm bash "$prepare"'rm src/a/f1; rm src/a; rm -r src/a/b; rm -f absent; rmdir src/empty; rmdir src; rm -d src/a; chmod 0 src/a/f2
 rm -f src/a/f2; rm -rf src; ls -A; mkdir -p x/y/z; rmdir -p x/y/z; touch -- -f; rm -- -f; ls -A'
     both ls bash "$prepare"'ls -1a src; ls -lR src | sed "s/^total.*//" | awk "{print \$1,\$2,\$3,\$4,(\$1~/^d/)?\"\":\$5,\$9,\$10,\$11}"
-ls -F src; ls -d */; ls -i src >/dev/null; ls src/absent; ls -1t src/a/f3 src/a/f1; ls -1S src/a; stat -c "%n %F %a %h %s" src/a/* src/link src/fifo'
+ls -F src; ls -d */; ls -i src >/dev/null; ls src/absent; ls -1t src/a/f3 src/a/f1; ls -1S src/a/f*; stat -c "%n %F %a %h %s" src/a/f* src/link src/fifo; stat -c "%n %F %a %h" src src/a/b'
     both find bash "$prepare"'find . | sort; find . -type f -name "f[1-3]" | sort; find . -type l | sort; find -L . -type f 2>/dev/null | sort; find . -empty | sort
 find . -newermt 2002-01-01 -type f | sort; find . -perm 640; find . -links 2 -type f | sort; find . -name hay -exec cat {} \;
 find . -type f -print0 | xargs -0 cat | sort -n | uniq -c | head -3; find src -depth -name "f*" -delete; find . -maxdepth 2 | sort; find . -inum 1'

@@ -18,7 +18,7 @@ use "redis://127.0.0.1:1/0"
 refused "no server" "127\.0\.0\.1:1" "refused" cat $PREFIX/f
 tool_refused "no server, status" "127\.0\.0\.1:1" 2 status
 use "redis://no-such-host.invalid:6379/0"
-refused "no such host" "no-such-host\.invalid" "refused|input/output|unreachable|timed out" cat $PREFIX/f
+refused "no such host" "no-such-host\.invalid" "refused|input/output|unreachable|no route|timed out" cat $PREFIX/f
 
 redis_start --requirepass "right-secret"
 REDISCLI_AUTH=right-secret rcli ping

@@ -166,6 +166,7 @@ static void spawned(void)
     posix_spawn_file_actions_t fa;
     char *cat[] = {"cat", NULL}, *pwd[] = {"ls", NULL};
     pid_t pid;
+    int rc;
 
     put_file("input", "spawned text\n");
     SHOW(posix_spawn_file_actions_init(&fa));
@@ -180,8 +181,9 @@ static void spawned(void)
 
     SHOW(posix_spawn_file_actions_init(&fa));
     SHOW(posix_spawn_file_actions_addchdir_np(&fa, "dir"));
-    SHOW(posix_spawnp(&pid, "ls", &fa, NULL, pwd, environ));
+    rc = posix_spawnp(&pid, "ls", &fa, NULL, pwd, environ); /* it prints: nothing beside it */
     show_wait("posix_spawnp", pid);
+    SHOW(rc);
     posix_spawn_file_actions_destroy(&fa);
 
     SHOW(posix_spawn_file_actions_init(&fa));

@@ -88,7 +88,10 @@ int main(int argc, char **argv)
     put_file("tree/a/two.c", "2");
     put_file("tree/a/b/three.c", "3");
     put_file("tree/.hidden", "h");
-    SHOW(symlink("a", "tree/link"));
+    SHOW(
+        mkdir("other", 0755)); /* logical walks enter each directory once, in the order they come */
+    put_file("other/four", "4");
+    SHOW(symlink("../other", "tree/link"));
     SHOW(symlink("nowhere", "tree/dangling"));
 
     SHOW(ftw(in_top("tree"), visit, 8));
