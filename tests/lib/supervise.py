@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""Runs one test and leaves nothing of it behind:  supervise.py SECONDS DIR CMD...
+"""Runs one test and leaves nothing of it behind:  supervise.py SECONDS CMD...
 
 The process becomes the reaper of all it starts, so servers and daemons of the test cannot slip
-away.  After the command, or when the time is up, descendants are killed, mounts below DIR are
-undone and DIR is removed.  Exit status: the command's; 124 when the time was up; 125 when it
+away.  The command gets a TMPDIR of its own, made here.  After it, or when the time is up, descendants
+are killed, mounts below that directory are undone and it is removed.  Exit status: the command's; 124 when the time was up; 125 when it
 succeeded but left processes running.
 """
 import ctypes
@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -77,10 +78,13 @@ def mounts_below(path):
 
 
 def main():
-    seconds, where, cmd = float(sys.argv[1]), sys.argv[2], sys.argv[3:]
+    seconds, cmd = float(sys.argv[1]), sys.argv[2:]
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    child = subprocess.Popen(cmd, stdin=subprocess.DEVNULL, start_new_session=True)
+    where = tempfile.mkdtemp(prefix="jfspre-run.")
+    os.chmod(where, 0o755)  # tests change their uid
+    child = subprocess.Popen(cmd, stdin=subprocess.DEVNULL, start_new_session=True,
+                             env=dict(os.environ, TMPDIR=where))
     try:
         status = child.wait(seconds)
         status = status if status >= 0 else 128 - status
