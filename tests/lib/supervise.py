@@ -2,9 +2,9 @@
 """Runs one test and leaves nothing of it behind:  supervise.py SECONDS CMD...
 
 The process becomes the reaper of all it starts, so servers and daemons of the test cannot slip
-away.  The command gets a TMPDIR of its own, made here.  After it, or when the time is up, descendants
-are killed, mounts below that directory are undone and it is removed.  Exit status: the command's; 124 when the time was up; 125 when it
-succeeded but left processes running.
+away.  The command gets a TMPDIR of its own, made here.  After it, or when the time is up,
+descendants are killed, mounts below that directory are undone and it is removed.  Exit status: the
+command's; 124 when the time was up; 125 when it succeeded but left something behind.
 """
 import ctypes
 import os
