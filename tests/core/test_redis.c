@@ -114,7 +114,7 @@ static void test_tcp(void)
     CU_ASSERT_EQUAL_FATAL(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
     close(fd);
     snprintf(port, sizeof(port), "%d", ntohs(addr.sin_port));
-    struct server *s = server_start_with("--port", port, "--bind", "127.0.0.1", NULL);
+    struct server *s = server_start_with("--port", port, "--bind", "127.0.0.1");
     static const char *const hosts[] = {"127.0.0.1", "localhost"};
     for (size_t i = 0; i < 2; i++) {
         snprintf(url, sizeof(url), "redis://%s:%s/3", hosts[i], port);
@@ -136,7 +136,7 @@ static void test_tcp(void)
 static void test_passwords(void)
 {
     struct server *s = server_start_with("--requirepass", "pw0", "--user", "me", "on", ">pw1", "~*",
-                                         "+@all", "-flushall", NULL);
+                                         "+@all", "-flushall");
     static const struct {
         const char *who, *after;
         int64_t rc;
@@ -174,7 +174,7 @@ static void test_passwords(void)
     CU_ASSERT_EQUAL(ASK(r, "PING"), -EACCES);
     SAYS_NO(r, "s3cret");
     rds_close(r);
-    s = server_start_with("--rename-command", "AUTH", "", NULL);
+    s = server_start_with("--rename-command", "AUTH", "");
     r = rds_with("unix://:s3cret@", server_socket(s));
     CU_ASSERT_EQUAL(ASK(r, "PING"), -EACCES);
     SAYS_NO(r, "s3cret");
@@ -291,7 +291,7 @@ static void test_big_values(void)
 
 static void test_restart_between_calls(void)
 {
-    struct server *s = server_start_with("--appendonly", "yes", "--appendfsync", "always", NULL);
+    struct server *s = server_start_with("--appendonly", "yes", "--appendfsync", "always");
     struct rds *r = rds_of(server_url(s, 5));
 
     CU_ASSERT_EQUAL(CHANGE(r, "INCR n"), 1);
@@ -471,7 +471,7 @@ static void test_stolen_descriptor(void)
 
 static void test_full(void)
 {
-    struct server *s = server_start_with("--maxmemory-policy", "noeviction", NULL);
+    struct server *s = server_start_with("--maxmemory-policy", "noeviction");
     struct rds *r = rds_of(server_url(s, 0));
 
     CU_ASSERT_EQUAL(SCRIPT(r, "SET a 1"), 0);
@@ -490,7 +490,7 @@ static void test_full(void)
 
 static void test_replica(void)
 {
-    struct server *s = server_start_with("--replicaof", "127.0.0.1", "1", NULL);
+    struct server *s = server_start_with("--replicaof", "127.0.0.1", "1");
     struct rds *r = rds_with(server_url(s, 0), "&read-timeout=500ms");
 
     CU_ASSERT_EQUAL(CHANGE(r, "SET b 1"), -EROFS);
@@ -506,15 +506,12 @@ static void test_replica(void)
     server_free(s);
 }
 
-#define CASES(X)                                                                                   \
-    X(nothing_listening)                                                                           \
-    X(tcp)                                                                                         \
-    X(passwords)                                                                                   \
-    X(databases)                                                                                   \
-    X(script_is_loaded)                                                                            \
-    X(pipeline)                                                                                    \
-    X(big_values) X(restart_between_calls) X(down_and_up_again) X(waits_for_restart) X(frozen)     \
-        X(fork) X(descriptor) X(low_descriptors) X(stolen_descriptor) X(full) X(replica)
+/* clang-format off */
+#define CASES(X) \
+    X(nothing_listening) X(tcp) X(passwords) X(databases) X(script_is_loaded) X(pipeline) \
+    X(big_values) X(restart_between_calls) X(down_and_up_again) X(waits_for_restart) X(frozen) \
+    X(fork) X(descriptor) X(low_descriptors) X(stolen_descriptor) X(full) X(replica)
+/* clang-format on */
 
 int main(void)
 {

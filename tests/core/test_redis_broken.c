@@ -282,11 +282,12 @@ static void test_broken_hello(void)
     CU_ASSERT_EQUAL(fake_end(f, 0), 1);
 }
 
-#define CASES(X)                                                                                   \
-    X(slow_answers)                                                                                \
-    X(closed_after_request) X(closed_in_answer) X(nonsense) X(silence) X(loading)                  \
-        X(loading_for_ever) X(stray_answers) X(half_a_request) X(half_a_pipeline) X(errors)        \
-            X(broken_hello)
+/* clang-format off */
+#define CASES(X) \
+    X(slow_answers) X(closed_after_request) X(closed_in_answer) X(nonsense) X(silence) \
+    X(loading) X(loading_for_ever) X(stray_answers) X(half_a_request) X(half_a_pipeline) \
+    X(errors) X(broken_hello)
+/* clang-format on */
 
 int main(void)
 {

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <hiredis/hiredis.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -187,16 +188,12 @@ struct server *server_start(void)
     return s;
 }
 
-struct server *server_start_with(const char *first, ...)
+struct server *server_start_args(const char *const *args)
 {
     struct server *s = prepare();
-    size_t n = 0;
-    va_list ap;
 
-    va_start(ap, first);
-    for (const char *a = first; a && n < EXTRA_MAX; a = va_arg(ap, const char *))
-        s->extra[n++] = strdup(a);
-    va_end(ap);
+    for (size_t n = 0; n < EXTRA_MAX && args[n]; n++)
+        s->extra[n] = strdup(args[n]);
     run(s);
     return s;
 }
@@ -238,6 +235,8 @@ void server_freeze(struct server *s)
 {
     int status;
 
+    if (s->pid <= 0)
+        fatal(s, "not running");
     kill(s->pid, SIGSTOP);
     /* kill() only queues the signal: the caller relies on a server that is stopped. */
     waitpid(s->pid, &status, WUNTRACED);
@@ -245,7 +244,8 @@ void server_freeze(struct server *s)
 
 void server_unfreeze(struct server *s)
 {
-    kill(s->pid, SIGCONT);
+    if (s->pid > 0)
+        kill(s->pid, SIGCONT);
 }
 
 const char *server_dir(const struct server *s)
@@ -281,16 +281,6 @@ static redisReply *vdo(struct server *s, const char *fmt, va_list ap)
     return r;
 }
 
-redisReply *server_do(struct server *s, const char *fmt, ...)
-{
-    va_list ap;
-
-    va_start(ap, fmt);
-    redisReply *r = vdo(s, fmt, ap);
-    va_end(ap);
-    return r;
-}
-
 long long server_int(struct server *s, const char *fmt, ...)
 {
     va_list ap;
@@ -314,6 +304,25 @@ long long server_int(struct server *s, const char *fmt, ...)
         break;
     default:
         break;
+    }
+    freeReplyObject(r);
+    return n;
+}
+
+long long server_text(struct server *s, char *out, size_t cap, const char *fmt, ...)
+{
+    va_list ap;
+    long long n = -1;
+
+    va_start(ap, fmt);
+    redisReply *r = vdo(s, fmt, ap);
+    va_end(ap);
+    out[0] = 0;
+    if (r->type == REDIS_REPLY_STRING || r->type == REDIS_REPLY_STATUS ||
+        r->type == REDIS_REPLY_ERROR) {
+        n = (long long)(r->len < cap ? r->len : cap - 1);
+        memcpy(out, r->str, (size_t)n);
+        out[n] = 0;
     }
     freeReplyObject(r);
     return n;

@@ -11,15 +11,15 @@
 #ifndef JFSPRE_TESTS_LIB_SERVER_H
 #define JFSPRE_TESTS_LIB_SERVER_H
 
-#include <hiredis/hiredis.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 struct server;
 
-/* Starts one and waits until it answers PING. */
+/* Starts one and waits until it answers PING; _with: with further redis-server arguments. */
 struct server *server_start(void);
-/* The same with further redis-server arguments, ended by NULL. */
-struct server *server_start_with(const char *first, ...) __attribute__((sentinel));
+#define server_start_with(...) server_start_args((const char *const[]){__VA_ARGS__, NULL})
+struct server *server_start_args(const char *const *args); /* ended by NULL */
 void server_free(struct server *s); /* stops it, removes its directory; NULL is fine */
 
 void server_stop(struct server *s);   /* SIGTERM, waited for */
@@ -34,11 +34,12 @@ pid_t server_pid(const struct server *s); /* 0: not running */
 /* "unix://SOCKET?db=N"; one buffer a server, overwritten by the next call. */
 const char *server_url(struct server *s, int db);
 
-/* One command over a connection of the test's own, as redisCommand(): freeReplyObject() the answer.
- * The connection is in database 0 unless a SELECT was sent, and is made anew after a restart. */
-redisReply *server_do(struct server *s, const char *fmt, ...);
-/* The same for the number or the success alone: the integer, 0 for a status, -1 for nil or an
- * error, else the length of a string or array. */
+/* One command over a connection of the test's own, fmt as redisCommand() has it.  The connection is
+ * in database 0 unless a SELECT was sent, and is made anew after a restart.
+ * The integer, 0 for a status, -1 for nil or an error, else the length of a string or array. */
 long long server_int(struct server *s, const char *fmt, ...);
+/* The bytes of a string, status or error, ended by NUL and cut to fit; their number, -1 for nil and
+ * other answers. */
+long long server_text(struct server *s, char *out, size_t cap, const char *fmt, ...);
 
 #endif

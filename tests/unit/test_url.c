@@ -311,7 +311,10 @@ static void test_never_shown(void)
     }
 }
 
-#define CASES(X) X(good) X(refused) X(too_long) X(options) X(password_sources) X(never_shown)
+/* clang-format off */
+#define CASES(X) \
+    X(good) X(refused) X(too_long) X(options) X(password_sources) X(never_shown)
+/* clang-format on */
 
 int main(void)
 {
