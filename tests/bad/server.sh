@@ -59,7 +59,7 @@ start() {
 start "killed"
 in_the_middle "kill -9 $REDIS_PID"
 failed "redis|$SOCK|connect" "refused|input/output|timed out|reset|broken pipe"
-redis_kill || true
+wait "$REDIS_PID" || true
 redis_start "${SERVER[@]}"
 recovers
 redis_kill

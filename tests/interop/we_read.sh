@@ -24,6 +24,7 @@ round() {
     "$PY" "$ROOT/tests/lib/activity.py" "$MNT/top" 3
     sync -f "$MNT"
     compare "$name: all kinds of files" top
+    rm "$MNT/top/names/fifo" # stock leaves special files out of a clone, but counts them
     stock_umount # clone copies the statistics of directories as they are in Redis: they have to be there
     stock_mount
     stock clone "$MNT/top" "$MNT/clone" >"$W/clone.log" 2>&1

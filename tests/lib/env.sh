@@ -106,7 +106,7 @@ redis_start() {
     }
 }
 redis_kill() { # [SIGNAL]
-    kill "-${1:-KILL}" "$REDIS_PID"
+    kill "-${1:-KILL}" "$REDIS_PID" 2>/dev/null || true
     wait "$REDIS_PID" 2>/dev/null || true
 }
 
