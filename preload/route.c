@@ -277,12 +277,19 @@ static bool base_of(int dir, uint64_t *ino)
 
 static bool find(int dir, const char *path, bool follow, struct vfs_loc *loc)
 {
+    bool ours;
+
     if (route_native(dir, path))
         return false;
-    if (*path == '/')
-        return find_absolute(path, follow, loc);
-    loc->path = path;
-    return base_of(dir, &loc->base) || find_from_native(dir, path, loc);
+    if (*path == '/') {
+        ours = find_absolute(path, follow, loc);
+    } else {
+        loc->path = path;
+        ours = base_of(dir, &loc->base) || find_from_native(dir, path, loc);
+    }
+    if (ours && strnlen(path, PATH_MAX) == PATH_MAX)
+        loc->path = path; /* the volume says so, also where the rest would do */
+    return ours;
 }
 
 bool route_find(int dir, const char *path, struct vfs_loc *loc)

@@ -169,6 +169,8 @@ static int visit(struct walk *w, size_t base, int level)
         if (errno != EACCES && errno != ENOENT)
             return -1;
         type = !physical && lstat(name, &st) == 0 && S_ISLNK(st.st_mode) ? FTW_SLN : FTW_NS;
+        if (type == FTW_NS && level == 0)
+            return -1;
     } else if (S_ISDIR(st.st_mode)) {
         type = FTW_D;
     } else if (S_ISLNK(st.st_mode)) {
