@@ -105,11 +105,10 @@ static void pop(char *done)
 static int prepend(struct walk *w, const char *target, size_t len)
 {
     size_t rest = strlen(w->rest);
-    if (len + 1 + rest >= sizeof w->rest)
+    if (len + rest >= sizeof w->rest)
         return -ENAMETOOLONG;
-    memmove(w->rest + len + 1, w->rest, rest + 1);
+    memmove(w->rest + len, w->rest, rest + 1); /* empty, or it begins with a slash */
     memcpy(w->rest, target, len);
-    w->rest[len] = '/';
     return 0;
 }
 
