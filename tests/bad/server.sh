@@ -7,7 +7,7 @@
 mkdir "$W/plain"
 (cd "$W/plain" && mkdir -p a/b c && for i in $(seq 400); do seq "$i" $((i * 5)) >"a/f$i"; done &&
     cp a/f1* a/b && ln a/f1 c/hard && ln -s hard c/soft && mkdir empty)
-tar -cf "$W/a.tar" -C "$W/plain" .
+tar -cf "$W/a.tar" --format=posix -C "$W/plain" .
 tree "$W/plain" | tail -n +2 >"$W/want"
 SERVER=(--appendonly yes --appendfsync always)
 

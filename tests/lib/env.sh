@@ -167,7 +167,9 @@ same() {
     if cmp -s "$2" "$3"; then
         ok "$1"
     else
-        diff "$2" "$3" | head -"${DIFF_LINES:-40}" || true
+        diff "$2" "$3" | cut -c1-200 >"$W/diff" || true
+        grep '^<' "$W/diff" | head -10 || true
+        grep '^>' "$W/diff" | head -10 || true
         not_ok "$1"
     fi
 }
