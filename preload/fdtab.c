@@ -15,7 +15,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define OWN_MAX 16
 
 _Static_assert(sizeof(struct vfs_fd) % sizeof(uint64_t) == 0, "copied by words");
 

@@ -71,6 +71,17 @@ void files_landed(struct vfs *v, int from, int to)
         vfs_direct(v, to, &f, VFS_USE_DIRECT);
 }
 
+bool files_is_open(const struct vfs_fd *f)
+{
+    struct vfs_fd other;
+
+    for (int fd = fdtab_next(0); fd >= 0; fd = fdtab_next(fd + 1))
+        if (fdtab_get(fd, &other) && other.kind == f->kind && other.slot == f->slot &&
+            other.gen == f->gen)
+            return true;
+    return false;
+}
+
 void files_close(struct vfs *v, int fd)
 {
     struct vfs_fd f;

@@ -28,6 +28,9 @@ void files_landed(struct vfs *v, int from, int to);
 /* Closes fd, which the program never closed by name: an error is said on stderr. */
 void files_close(struct vfs *v, int fd);
 
+/* Does a descriptor here lead to the same staging file? */
+bool files_is_open(const struct vfs_fd *f);
+
 /* What was written to f is not in the volume, and no call can return the error: says so. */
 void files_lost(const struct vfs_fd *f, long rc);
 

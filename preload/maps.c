@@ -109,7 +109,8 @@ void maps_remove(struct vfs *v, void *addr, size_t len)
         if (!last)
             continue;
         files_lost(&file, vfs_commit(v, -1, &file));
-        vfs_release(v, &file);
+        if (!files_is_open(&file))
+            vfs_release(v, &file);
     }
 }
 

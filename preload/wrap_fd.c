@@ -6,7 +6,8 @@
  * they are moved.
  *
  * Locks (F_SETLK, F_OFD_SETLK, flock, lockf) are the kernel's, on the staging file that all
- * processes of this user on this host share; another host does not see them.
+ * processes of this user on this host share; another host does not see them.  Record locks end when
+ * the process closes any descriptor of the file, so core is told not to.
  */
 #include "preload/files.h"
 #include "preload/preload.h"
@@ -49,8 +50,8 @@ EXPORT int close(int fd)
 
 static int range_natively(unsigned from, unsigned to, int flags)
 {
-    int own[16], rc = 0;
-    size_t n = fdtab_own_list(own, sizeof(own) / sizeof(*own));
+    int own[OWN_MAX], rc = 0;
+    size_t n = fdtab_own_list(own, OWN_MAX);
 
     for (size_t i = 0; i < n && rc == 0; i++) {
         if ((unsigned)own[i] < from || (unsigned)own[i] > to)
@@ -183,6 +184,20 @@ static void append_changed(const struct vfs_fd *like)
     }
 }
 
+/* 0 or -1 and errno. */
+static int keep_locks(int fd)
+{
+    struct vfs_fd f;
+    struct call c;
+
+    if (!fdtab_get(fd, &f))
+        return 0;
+    call_begin(&c);
+    long rc = c.err ? c.err : vfs_keep_locks(c.v, &f);
+    call_end(&c);
+    return (int)to_libc(rc);
+}
+
 SLOW int fcntl_ours(int fd, int cmd, void *arg)
 {
     struct vfs_fd f;
@@ -190,6 +205,8 @@ SLOW int fcntl_ours(int fd, int cmd, void *arg)
 
     if (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC)
         return dup_ours(fd, cmd, (long)arg);
+    if ((cmd == F_SETLK || cmd == F_SETLKW) && keep_locks(fd) != 0)
+        return -1;
     int rc = REAL(fcntl)(fd, cmd, arg);
     if (cmd == F_SETFL && rc == 0 && fdtab_get(fd, &f)) {
         guard_enter(&g);
@@ -211,6 +228,13 @@ EXPORT int fcntl(int fd, int cmd, ...)
     if (fdtab_may(fd))
         return fcntl_ours(fd, cmd, arg);
     return fdtab_is_own(fd) ? (int)to_libc(-EBADF) : REAL(fcntl)(fd, cmd, arg);
+}
+
+EXPORT int lockf(int fd, int cmd, off_t len)
+{
+    if (fdtab_may(fd) && !guard_inside() && keep_locks(fd) != 0)
+        return -1;
+    return REAL(lockf)(fd, cmd, len);
 }
 
 EXPORT mode_t umask(mode_t mask)

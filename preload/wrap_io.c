@@ -35,7 +35,8 @@ FD_CALL(ssize_t, pwritev, (int fd, const struct iovec *iov, int n, off_t off), (
 FD_CALL(ssize_t, pwritev2, (int fd, const struct iovec *iov, int n, off_t off, int flags),
         (fd, iov, n, off, flags), AT(off + 1, IOV(n, vfs_writev(c.v, fd, &f, iov, n, off, flags))))
 
-FD_CALL(int, ftruncate, (int fd, off_t len), (fd, len), vfs_ftruncate(c.v, fd, &f, len))
+FD_CALL(int, ftruncate, (int fd, off_t len), (fd, len),
+        f.kind == VFS_PATH ? -EBADF : vfs_ftruncate(c.v, fd, &f, len))
 FD_CALL(int, fallocate, (int fd, int mode, off_t off, off_t len), (fd, mode, off, len),
         vfs_fallocate(c.v, fd, &f, mode, off, len))
 FD_CALL(int, fsync, (int fd), (fd), vfs_fsync(c.v, fd, &f))

@@ -27,7 +27,7 @@ static void dirty_again(struct vfs *v, struct commit *c)
     int fd = staging_open_file(v->staging, c->number, O_RDWR);
     if (fd >= 0) {
         futimens(fd, now);
-        close(fd);
+        staging_close_file(v->staging, c->number, fd);
     }
     if (c->lo < s->dirty_lo)
         s->dirty_lo = c->lo;
@@ -223,7 +223,7 @@ int commit_prepare(struct vfs *v, uint32_t number, struct commit *c)
         rc = prepare(v, c, fd);
         staging_leave(&owner);
     }
-    close(fd);
+    staging_close_file(v->staging, number, fd);
     return rc;
 }
 
@@ -335,6 +335,6 @@ void commit_punch(struct vfs *v, uint32_t number)
         }
     }
     if (fd >= 0)
-        close(fd);
+        staging_close_file(v->staging, number, fd);
     staging_leave(&owner);
 }

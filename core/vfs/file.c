@@ -50,7 +50,7 @@ int slot_hydrate(struct vfs *v, uint32_t number)
         }
     }
     if (fd >= 0)
-        close(fd);
+        staging_close_file(v->staging, number, fd);
     return rc;
 }
 
@@ -74,7 +74,7 @@ static int fill_lazy(struct vfs *v, uint32_t number, const struct attr *a)
         s->flags = (s->flags & (SLOT_DIRECT | SLOT_MAPPED)) | SLOT_FILLED;
         slot_seen_set(s, a);
     }
-    close(fd);
+    staging_close_file(v->staging, number, fd);
     return rc;
 }
 
@@ -347,10 +347,10 @@ int vfs_cwd_identify(struct vfs *v, uint64_t *ino)
 
 void vfs_fd_moved(struct vfs *v, int old, int fresh)
 {
-    if (v->staging != NULL && staging_dirfd(v->staging) == old)
-        staging_fd_moved(v->staging, fresh);
-    else if (meta_fd(v->meta) == old)
+    if (meta_fd(v->meta) == old)
         meta_fd_moved(v->meta, fresh);
+    else if (v->staging != NULL)
+        staging_fd_moved(v->staging, old, fresh);
 }
 
 /* --- closing ---------------------------------------------------------------------------------- */
@@ -369,6 +369,20 @@ int vfs_commit(struct vfs *v, int fd, const struct vfs_fd *f)
     return rc;
 }
 
+int vfs_keep_locks(struct vfs *v, const struct vfs_fd *f)
+{
+    struct staging_owner owner;
+    struct slot *s = f->kind == VFS_FILE ? staging_slot(v->staging, f->slot) : NULL;
+    if (s == NULL)
+        return 0;
+    staging_enter(v->staging, &owner);
+    slot_lock(s);
+    int rc = staging_keep(v->staging, f->slot);
+    slot_unlock(s);
+    staging_leave(&owner);
+    return rc;
+}
+
 int vfs_fsync(struct vfs *v, int fd, const struct vfs_fd *f)
 {
     return vfs_commit(v, fd, f);
@@ -380,8 +394,15 @@ void vfs_release(struct vfs *v, const struct vfs_fd *f)
     if (v->staging == NULL)
         return;
     staging_enter(v->staging, &owner);
-    if (f->kind == VFS_FILE)
+    if (f->kind == VFS_FILE) {
+        struct slot *s = staging_slot(v->staging, f->slot);
+        if (s != NULL) {
+            slot_lock(s); /* nobody is using it */
+            staging_unkeep(v->staging, f->slot);
+            slot_unlock(s);
+        }
         staging_release(v->staging, f->slot, f->gen);
+    }
     else if (f->kind == VFS_DIR && f->made)
         staging_drop_dir(v->staging, f->ino);
     staging_leave(&owner);

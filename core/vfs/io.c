@@ -222,7 +222,7 @@ static int resize_slot(struct vfs *v, uint32_t number, uint64_t len)
             staging_set_clean(fd);
     }
     if (fd >= 0)
-        close(fd);
+        staging_close_file(v->staging, number, fd);
     staging_leave(&owner);
     return rc;
 }
@@ -301,7 +301,7 @@ static int native_fallocate(struct vfs *v, uint32_t number, int mode, off_t off,
             staging_set_clean(fd);
     }
     if (fd >= 0)
-        close(fd);
+        staging_close_file(v->staging, number, fd);
     staging_leave(&owner);
     return rc;
 }

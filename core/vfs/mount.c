@@ -132,6 +132,8 @@ void vfs_before_fork(struct vfs *v)
 
 void vfs_after_fork(struct vfs *v, bool in_child)
 {
+    if (in_child && v->staging != NULL)
+        staging_after_fork(v->staging);
     if (in_child)
         meta_after_fork(v->meta);
     else
@@ -147,8 +149,8 @@ size_t vfs_own_fds(struct vfs *v, int *fds, size_t n)
     size_t have = 0;
     if (have < n && meta_fd(v->meta) >= 0)
         fds[have++] = meta_fd(v->meta);
-    if (have < n && v->staging != NULL)
-        fds[have++] = staging_dirfd(v->staging);
+    if (v->staging != NULL)
+        have += staging_own_fds(v->staging, fds + have, n - have);
     return have;
 }
 

@@ -4,6 +4,7 @@
 #include "core/vfs/staging.h"
 
 #include "core/base/log.h"
+#include "core/vfs/kept.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,6 +35,7 @@ struct table {
 struct staging {
     struct table *t;
     int dir; /* CACHE/UUID */
+    struct kept kept;
     uid_t uid;
     gid_t gid;
     char uuid[64];
@@ -193,6 +195,7 @@ int staging_open(const char *cache_dir, const char *uuid, struct staging **out, 
     if (st == NULL)
         goto out;
     st->dir = -1;
+    kept_init(&st->kept);
     st->uid = geteuid();
     st->gid = getegid();
     snprintf(st->uuid, sizeof st->uuid, "%s", uuid);
@@ -248,14 +251,46 @@ const char *staging_uuid(const struct staging *st)
     return st->uuid;
 }
 
-int staging_dirfd(const struct staging *st)
+void staging_fd_moved(struct staging *st, int old, int fresh)
 {
-    return st->dir;
+    if (st->dir == old)
+        st->dir = fresh;
+    else
+        kept_moved(&st->kept, old, fresh);
 }
 
-void staging_fd_moved(struct staging *st, int fd)
+/* --- locks of the program ---------------------------------------------------------------------- */
+
+int staging_keep(struct staging *st, uint32_t number)
 {
-    st->dir = fd;
+    if (kept_get(&st->kept, number) >= 0)
+        return 0;
+    int fd = staging_open_file(st, number, O_RDWR);
+    if (fd < 0)
+        return fd;
+    fd = to_high_fd(fd);
+    if (kept_add(&st->kept, number, fd))
+        return 0;
+    close(fd);
+    return kept_get(&st->kept, number) >= 0 ? 0 : -ENOLCK;
+}
+
+void staging_unkeep(struct staging *st, uint32_t number)
+{
+    kept_drop(&st->kept, number);
+}
+
+void staging_after_fork(struct staging *st)
+{
+    kept_drop_all(&st->kept);
+}
+
+size_t staging_own_fds(struct staging *st, int *fds, size_t n)
+{
+    if (n == 0)
+        return 0;
+    fds[0] = st->dir;
+    return 1 + kept_list(&st->kept, fds + 1, n - 1);
 }
 
 /* --- names ------------------------------------------------------------------------------------ */
@@ -374,7 +409,7 @@ static bool alone_locked(struct staging *st, uint32_t number)
     if (fd < 0)
         return false;
     bool alone = nobody_holds(fd);
-    close(fd);
+    staging_close_file(st, number, fd);
     return alone;
 }
 
@@ -393,7 +428,7 @@ static void release_locked(struct staging *st, uint32_t number)
         give_locked(st->t, number);
     }
     if (fd >= 0)
-        close(fd);
+        staging_close_file(st, number, fd);
 }
 
 void staging_release(struct staging *st, uint32_t number, uint32_t gen)
@@ -473,9 +508,18 @@ size_t staging_inodes(struct staging *st, uint64_t *ino, size_t n)
 int staging_open_file(struct staging *st, uint32_t number, int flags)
 {
     char name[32];
+    int fd = kept_get(&st->kept, number);
+    if (fd >= 0)
+        return fd;
     name_of('s', number, name);
-    int fd = openat(st->dir, name, flags | O_CLOEXEC);
+    fd = openat(st->dir, name, flags | O_CLOEXEC);
     return fd < 0 ? -errno : fd;
+}
+
+void staging_close_file(struct staging *st, uint32_t number, int fd)
+{
+    if (fd != kept_get(&st->kept, number))
+        close(fd);
 }
 
 int staging_stat(struct staging *st, uint32_t number, struct stat *out)

@@ -63,8 +63,14 @@ int staging_open(const char *cache_dir, const char *uuid, struct staging **out, 
                  size_t errlen);
 void staging_close(struct staging *st); /* NULL is fine */
 const char *staging_uuid(const struct staging *st);
-int staging_dirfd(const struct staging *st);
-void staging_fd_moved(struct staging *st, int fd);
+size_t staging_own_fds(struct staging *st, int *fds, size_t n);
+void staging_fd_moved(struct staging *st, int old, int fresh); /* an own one; others are ignored */
+void staging_after_fork(struct staging *st);                   /* in the child */
+
+/* The program takes record locks on the file, which closing any descriptor would drop: one internal
+ * descriptor stays open until staging_unkeep().  0, -ENOLCK: too many, -errno. */
+int staging_keep(struct staging *st, uint32_t number);
+void staging_unkeep(struct staging *st, uint32_t number);
 
 /* What is fd, by its name in /proc/self/fd?  's' 'd' 'o' and *number, or 0.  cache_dir is
  * canonical; *uuid gets the volume's (64 bytes). */
@@ -90,7 +96,9 @@ bool staging_alone(struct staging *st, uint32_t number);
 /* Inodes in use, at most n; returns how many. */
 size_t staging_inodes(struct staging *st, uint64_t *ino, size_t n);
 
-int staging_open_file(struct staging *st, uint32_t number, int flags); /* an internal descriptor */
+/* An internal descriptor, for reading and writing, and its end. */
+int staging_open_file(struct staging *st, uint32_t number, int flags);
+void staging_close_file(struct staging *st, uint32_t number, int fd);
 int staging_stat(struct staging *st, uint32_t number, struct stat *out);
 bool staging_is_dirty(const struct slot *s, const struct stat *sb);
 void staging_set_clean(int fd);

@@ -94,6 +94,9 @@ int vfs_close(struct vfs *v, int fd, const struct vfs_fd *f);
  * close-on-exec, close_range): commits, leaves fd open. */
 int vfs_commit(struct vfs *v, int fd, const struct vfs_fd *f);
 int vfs_fsync(struct vfs *v, int fd, const struct vfs_fd *f);
+/* The program is about to take record locks (fcntl F_SETLK, lockf): no close of ours may drop them
+ * from now on.  Until vfs_close() or vfs_release(), when the kernel drops them. */
+int vfs_keep_locks(struct vfs *v, const struct vfs_fd *f);
 /* The staging number may have no holder any more: gives it back.  After native closes. */
 void vfs_release(struct vfs *v, const struct vfs_fd *f);
 
