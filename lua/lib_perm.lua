@@ -43,10 +43,10 @@ end
 -- entry's inode has no attr.
 function perm.may_remove(op, w, a)
     local d = w.a
-    if num.is_trash(w.dir) and op.uid ~= 0 then
-        return E.PERM
-    elseif not perm.check(op, d, 3) then
+    if not perm.check(op, d, 3) then
         return E.ACCES
+    elseif num.is_trash(w.dir) and op.uid ~= 0 then
+        return E.PERM
     elseif band(d.flags, A.FROZEN) ~= 0 then
         return E.PERM
     elseif a and (perm.sticky(op, d, a) or band(a.flags, A.FROZEN) ~= 0) then

@@ -9,12 +9,9 @@ ops[13] = function(env, op)
         return fail(E.ISDIR)
     end
     local dir, d = w.dir, w.a
-    if dir == num.ROOT and RESERVED[w.name] then
-        return fail(E.PERM)
-    end
     local type, ino = walk.entry(w, w.name)
     if not type then
-        return fail(E.NOENT)
+        return fail(dir == num.ROOT and RESERVED[w.name] and E.PERM or E.NOENT)
     elseif w.slash then
         return fail(type == T.DIR and E.ISDIR or E.NOTDIR)
     end
