@@ -15,7 +15,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-
 _Static_assert(sizeof(struct vfs_fd) % sizeof(uint64_t) == 0, "copied by words");
 
 _Atomic bool fdtab_any;

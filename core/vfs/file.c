@@ -402,8 +402,7 @@ void vfs_release(struct vfs *v, const struct vfs_fd *f)
             slot_unlock(s);
         }
         staging_release(v->staging, f->slot, f->gen);
-    }
-    else if (f->kind == VFS_DIR && f->made)
+    } else if (f->kind == VFS_DIR && f->made)
         staging_drop_dir(v->staging, f->ino);
     staging_leave(&owner);
 }

@@ -259,7 +259,8 @@ void staging_fd_moved(struct staging *st, int old, int fresh)
         kept_moved(&st->kept, old, fresh);
 }
 
-/* --- locks of the program ---------------------------------------------------------------------- */
+/* --- locks of the program ----------------------------------------------------------------------
+ */
 
 int staging_keep(struct staging *st, uint32_t number)
 {
