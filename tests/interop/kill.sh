@@ -4,7 +4,7 @@
 # or whole.  SEED=n repeats a run; ROUNDS=n makes it longer.
 . "$(dirname "$0")/../lib/env.sh"
 SEED=${SEED:-$$$(date +%N)}
-ROUNDS=${ROUNDS:-12}
+ROUNDS=${ROUNDS:-16}
 RANDOM=$((10#$SEED % 32768))
 say "SEED=$SEED"
 
@@ -17,47 +17,49 @@ tar -cf "$W/a.tar" --format=posix -C "$W/plain" .
 redis_start
 format_ours --trash-days 0
 
-# after CALLS: unpacks under strace, which kills at that system call; returns non-zero when it ended before
-cut_off() {
-    local status=0
-    strace -f -qq -e trace=none -e inject=all:signal=SIGKILL:when="$1" -o /dev/null \
-        env "${JFS_ENV[@]}" LD_PRELOAD="$PRELOAD" tar -xpf "$W/a.tar" -C $PREFIX >"$W/out" 2>&1 || status=$?
-    [ $status != 0 ]
+# A run under strace lists the system calls; one of them is drawn, and strace kills tar when it comes to
+# that call again.  Where strace cannot be, tar is killed after a time.
+tar_command=(env "${JFS_ENV[@]}" LD_PRELOAD="$PRELOAD" tar -xpf "$W/a.tar" -C $PREFIX)
+killed_at_call() {
+    local line name count
+    line=$(((RANDOM * 32768 + RANDOM) % calls + 1))
+    name=$(sed -n "${line}s/(.*//p" "$W/calls")
+    count=$(head -n "$line" "$W/calls" | grep -c "^$name(")
+    WHERE="call $line, $name number $count"
+    strace -qq -e trace="$name" -e inject="$name:signal=SIGKILL:when=$count" -o /dev/null "${tar_command[@]}" \
+        >"$W/out" 2>&1
 }
-# Where strace cannot be: after a time
-cut_off_by_time() {
-    jfs tar -xpf "$W/a.tar" -C $PREFIX >"$W/out" 2>&1 &
-    local pid=$! status=0
-    sleep "0.$(printf %03d $((RANDOM % 400)))"
+killed_at_time() {
+    local pid
+    WHERE="$((RANDOM % 400)) ms"
+    "${tar_command[@]}" >"$W/out" 2>&1 &
+    pid=$!
+    sleep "0.$(printf %03d "${WHERE% ms}")"
     kill -9 "$pid" 2>/dev/null || true
-    wait "$pid" 2>/dev/null || status=$?
-    [ $status != 0 ]
+    wait "$pid" 2>/dev/null
 }
-how=cut_off
-strace -qq -e trace=none -o /dev/null true 2>/dev/null || how=cut_off_by_time
-
-# how many system calls a whole run makes
-calls=30000
-if [ $how = cut_off ]; then
-    strace -f -qq -o "$W/calls" env "${JFS_ENV[@]}" LD_PRELOAD="$PRELOAD" tar -xpf "$W/a.tar" -C $PREFIX
+how=killed_at_time
+if strace -qq -o "$W/calls" "${tar_command[@]}"; then
+    how=killed_at_call
+    sed -i '/^[a-z0-9_]*(/!d' "$W/calls"
     calls=$(wc -l <"$W/calls")
-    jfs sh -c "rm -rf $PREFIX/*"
+    say "$calls system calls"
 fi
-say "$how, $calls calls"
+jfs sh -c "rm -rf $PREFIX/*"
 
+kills=0
 for ((round = 1; round <= ROUNDS; round++)); do
-    at=$(((RANDOM * 32768 + RANDOM) % calls + 1))
-    $how $at || say "round $round ended before it was killed"
-    name="round $round, at call $at"
+    if $how; then WHERE+=" (ended before)"; else kills=$((kills + 1)); fi
     if jfs "$PY" "$ROOT/tests/lib/whole.py" "$W/plain" $PREFIX && our_fsck &&
         { [ -z "$JUICEFS" ] || quiet stock fsck "$META"; }; then
-        ok "$name"
+        ok "round $round, $WHERE"
     else
-        not_ok "$name"
+        not_ok "round $round, $WHERE"
     fi
     # every other time the next tar finds what the last one left
     [ $((round % 2)) = 0 ] || jfs sh -c "rm -rf $PREFIX/*"
 done
+case_of "most were killed" test $((kills * 2)) -gt "$ROUNDS"
 
 case_of "tar after all that" quiet jfs tar -xpf "$W/a.tar" -C $PREFIX
 tree "$W/plain" | tail -n +2 >"$W/want"

@@ -6,7 +6,7 @@
 need_stock
 need_fuse
 SEED=${SEED:-$(date +%s)}
-STEPS=${STEPS:-400}
+STEPS=${STEPS:-700}
 say "SEED=$SEED"
 
 # list DIR: what is there, in the form of race.py's lists, from under the preload or native

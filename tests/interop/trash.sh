@@ -27,7 +27,7 @@ grep -v replaced "$W/before" | sed 's/ mtime=[0-9]* / mtime=- /' | grep -vE "'/(
 grep -vE "'/(hard|one|new|replaced)'" "$W/after" >"$W/got"
 same "put back" "$W/want" "$W/got"
 # stock does not count a directory that it puts back, and misses that itself
-SHALLOW=1
+export SHALLOW=1
 checkers "restored"
 
 # emptied by stock: blocks and counters go
