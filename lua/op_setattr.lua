@@ -1,7 +1,7 @@
 -- OP_SETATTR: chmod(2), chown(2), utimensat(2), chattr(1): the kernel's checks, then juicefs-format.md 5.5.
 --
--- As stock has it: what changes nothing writes nothing (chown of a file with setuid or setgid always changes), a time
--- before 1970 means now, the object of the trash is not changed, but here through an open descriptor (BY_FD) it is.
+-- As stock has it: what changes nothing writes nothing (chattr, and chown of what is setuid or setgid, always change), a
+-- time before 1970 means now, and what is in the trash is not changed; but through an open descriptor (BY_FD) it is.
 do
     local MODE, UID, GID, ATIME, MTIME, ATIME_NOW, MTIME_NOW, FLAGS = 1, 2, 4, 8, 16, 32, 64, 128
     local SUID, SGID, GROUP_EXEC = 2048, 1024, 8
@@ -106,7 +106,7 @@ do
         if atime or mtime then
             a.atime, a.mtime, changed = atime or a.atime, mtime or a.mtime, true
         end
-        if set(FLAGS) and op.mode % 256 ~= a.flags then
+        if set(FLAGS) then
             a.flags, changed = op.mode % 256, true
         end
         if changed then
