@@ -70,6 +70,16 @@ static int put_script(struct exec_target *t, const struct shebang *s, const char
     return put_before(t, text, *arg == '\0' ? 2 : 3);
 }
 
+/* "If the file identified by dirfd and a non-NULL pathname is a symbolic link, then the call fails
+ * with the error ELOOP." */
+static int refuse_link(struct route *r)
+{
+    struct vfs_stat st;
+    int rc = vfs_stat(r->v, &r->loc, true, &st);
+
+    return rc == 0 && st.attr.type == TYPE_SYMLINK ? -ELOOP : rc;
+}
+
 static int find(struct exec_target *t, int dir, const char *path, int flags)
 {
     struct shebang s;
@@ -83,6 +93,8 @@ static int find(struct exec_target *t, int dir, const char *path, int flags)
         if (!(by_fd ? route_base(&r, dir) : route_follow(&r, dir, path)))
             return 0;
         long rc = r.err;
+        if (rc == 0 && (flags & AT_SYMLINK_NOFOLLOW) != 0)
+            rc = refuse_link(&r);
         if (rc == 0)
             rc = vfs_exec_path(r.v, &r.loc, t->buf, sizeof(t->buf));
         if (rc >= 0)
