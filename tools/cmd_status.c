@@ -193,8 +193,9 @@ struct totals {
 /* Adds up a directory of the trash; each directory at its top is an hour. */
 static int add_up(struct volume *v, uint64_t dir, bool hours, struct totals *t)
 {
+    char last[NAME_LEN_MAX + 1] = "";
     for (uint64_t cursor = 0;;) {
-        struct op op = {.kind = OP_READDIR, .base = dir, .off = cursor, .len = PAGE};
+        struct op op = {.kind = OP_READDIR, .base = dir, .off = cursor, .len = PAGE, .path2 = last};
         struct op_result r;
         int rc = volume_call(v, &op, &r);
         if (rc < 0)
@@ -208,7 +209,12 @@ static int add_up(struct volume *v, uint64_t dir, bool hours, struct totals *t)
             size_t name = get_be16(p);
             if (at + 2 + name + 11 > r.extra.len)
                 break;
-            p += 2 + name;
+            p += 2;
+            if (name <= NAME_LEN_MAX) {
+                memcpy(last, p, name);
+                last[name] = '\0';
+            }
+            p += name;
             uint64_t ino = get_be64(p + 1);
             size_t len = get_be16(p + 9);
             struct attr a;

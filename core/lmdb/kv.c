@@ -32,6 +32,7 @@ struct kv {
     MDB_dbi dbi;
     MDB_txn *txn;
     bool create;
+    bool is_full;
     int fds[FDS_MAX];
     size_t nfds;
     char dir[4096];
@@ -58,6 +59,7 @@ static int to_errno(struct kv *kv, int rc)
                {MDB_TXN_FULL, ENOSPC},    {MDB_DBS_FULL, EIO},    {MDB_READERS_FULL, EBUSY},
                {MDB_BAD_VALSIZE, EINVAL}, {MDB_INVALID, EIO},     {MDB_VERSION_MISMATCH, EIO},
                {MDB_MAP_RESIZED, EAGAIN}};
+    kv->is_full = rc == MDB_MAP_FULL;
     if (rc == 0)
         return 0;
     if (rc == MDB_NOTFOUND)
@@ -86,6 +88,11 @@ int kv_open(const char *dir, bool create, struct kv **out)
     return 0;
 }
 
+void kv_set_create(struct kv *kv)
+{
+    kv->create = true;
+}
+
 const char *kv_error(const struct kv *kv)
 {
     return kv->error[0] != '\0' ? kv->error : "no error";
@@ -98,13 +105,24 @@ static void forget(struct kv *kv)
     kv->nfds = 0;
 }
 
+bool kv_is_full(const struct kv *kv)
+{
+    return kv->is_full;
+}
+
+void kv_suspend(struct kv *kv)
+{
+    if (kv->env != NULL)
+        kv->lib->mdb_env_close(kv->env);
+    forget(kv);
+}
+
 void kv_close(struct kv *kv)
 {
     if (kv == NULL)
         return;
     kv_abort(kv);
-    if (kv->env != NULL)
-        kv->lib->mdb_env_close(kv->env);
+    kv_suspend(kv);
     free(kv);
 }
 

@@ -34,7 +34,10 @@ struct kv_val {
 
 /* Keeps the path; opens nothing.  create: the directory is made at the first write transaction. */
 int kv_open(const char *dir, bool create, struct kv **out);
+void kv_set_create(struct kv *kv);
 void kv_close(struct kv *kv); /* NULL is fine */
+/* Closes the environment; the next transaction opens it anew.  No transaction may be open. */
+void kv_suspend(struct kv *kv);
 /* In the child of a fork: forgets the parent's environment without touching it; the next
  * transaction opens anew.  No transaction may be open across fork. */
 void kv_after_fork(struct kv *kv);
@@ -54,7 +57,8 @@ void kv_abort(struct kv *kv);
 int kv_get(struct kv *kv, struct kv_val key, struct kv_val *value);
 int kv_put(struct kv *kv, struct kv_val key, struct kv_val value);
 int kv_del(struct kv *kv, struct kv_val key);
-int kv_grow(struct kv *kv); /* outside a transaction; -ENOSPC: the disk has no room */
+bool kv_is_full(const struct kv *kv); /* the last -ENOSPC came from the map, not from the disk */
+int kv_grow(struct kv *kv);           /* outside a transaction; -ENOSPC: the disk has no room */
 
 /* Visits keys >= from in order until visit returns non-zero, which is returned (0 at the end).
  * Keys and values are borrowed; visit must not change anything. */

@@ -20,7 +20,7 @@ static const struct {
     {"rediss", engine_redis_open},
     {"unix", engine_redis_open},
     {"rueidis", engine_redis_open},
-    {"lmdb", NULL},
+    {"lmdb", engine_lmdb_open},
     {"mysql", NULL},
     {"postgres", NULL},
     {"sqlite3", NULL},
@@ -44,10 +44,11 @@ int engine_open(const char *url, struct engine **out, char *err, size_t errlen)
             continue;
         if (schemes[i].open)
             return schemes[i].open(url, out, err, errlen);
-        snprintf(err, errlen, "metadata URL: %s:// is not built in, only Redis is",
+        snprintf(err, errlen,
+                 "metadata URL: %s:// is not built in: redis://, unix:// and lmdb:// are",
                  schemes[i].scheme);
         return -ENOTSUP;
     }
-    snprintf(err, errlen, "metadata URL: unknown scheme, want redis:// or unix://");
+    snprintf(err, errlen, "metadata URL: unknown scheme, want redis://, unix:// or lmdb://");
     return -EINVAL;
 }

@@ -49,7 +49,9 @@ struct engine_ops {
     int (*scan)(struct engine *e, const char *pattern, engine_visit visit, void *ctx);
     const char *(*name)(const struct engine *e);  /* the URL without its password */
     const char *(*error)(const struct engine *e); /* "NAME: what failed last", never NULL */
-    int (*fd)(const struct engine *e);            /* descriptor in use, -1: none */
+    /* Descriptors in use, to be kept out of the program's reach: fills up to n, returns how many.
+     */
+    size_t (*fds)(const struct engine *e, int *fds, size_t n);
     /* Changes when what the store answered before may be lost since: a new connection. */
     uint32_t (*epoch)(const struct engine *e);
     void (*fd_moved)(struct engine *e, int fresh); /* it was dup'ed there: rds_fd_moved() */
@@ -65,7 +67,7 @@ struct engine {
 /* Picks by the URL's scheme.  -EINVAL or -ENOTSUP with one line in err. */
 int engine_open(const char *url, struct engine **out, char *err, size_t errlen);
 
-/* engine_redis.c */
 int engine_redis_open(const char *url, struct engine **out, char *err, size_t errlen);
+int engine_lmdb_open(const char *url, struct engine **out, char *err, size_t errlen);
 
 #endif

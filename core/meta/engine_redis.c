@@ -16,25 +16,11 @@
 
 /* --- call ------------------------------------------------------------------------------------- */
 
-/* May the op be sent twice without harm? */
+/* May the op be sent twice without harm?  OP_FORGET removes fields that are negative: the second
+ * time there are none. */
 static bool is_repeatable(const struct op *op)
 {
-    switch (op->kind) {
-    case OP_LOOKUP:
-    case OP_READDIR:
-    case OP_CHUNKS:
-    case OP_GETXATTR:
-    case OP_LISTXATTR:
-    case OP_STATFS:
-    case OP_PATHOF:
-        return true;
-    case OP_OPEN:
-        return !(op->flags & (OPF_CREATE | OPF_TRUNC));
-    case OP_FORGET: /* removes fields that are negative: the second time there are none */
-        return true;
-    default:
-        return false;
-    }
+    return !op_changes(op) || op->kind == OP_FORGET;
 }
 
 /* "" or, on an error, whatever stands for nothing. */
@@ -313,14 +299,19 @@ static const char *redis_error(const struct engine *e)
     return rds_error(engine_rds(e));
 }
 
-static int redis_fd(const struct engine *e)
-{
-    return rds_fd(engine_rds(e));
-}
-
 static uint32_t redis_epoch(const struct engine *e)
 {
     return rds_epoch(engine_rds(e));
+}
+
+static size_t redis_fds(const struct engine *e, int *fds, size_t n)
+{
+    int fd = rds_fd(engine_rds((struct engine *)e));
+
+    if (fd < 0 || n == 0)
+        return 0;
+    fds[0] = fd;
+    return 1;
 }
 
 static void redis_fd_moved(struct engine *e, int fresh)
@@ -352,7 +343,7 @@ static const struct engine_ops redis_ops = {
     .scan = engine_redis_scan,
     .name = redis_name,
     .error = redis_error,
-    .fd = redis_fd,
+    .fds = redis_fds,
     .epoch = redis_epoch,
     .fd_moved = redis_fd_moved,
     .after_fork = redis_after_fork,

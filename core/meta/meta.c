@@ -276,7 +276,7 @@ void meta_close(struct meta *m)
         return;
     meta_lock(m);
     /* A server that is down is not waited for at the end of a program. */
-    if (m->engine->ops->fd(m->engine) >= 0)
+    if (meta_fd(m) >= 0)
         send_forgotten(m);
     meta_unlock(m);
     m->engine->ops->close(m->engine);
@@ -294,7 +294,13 @@ void meta_close(struct meta *m)
 
 int meta_fd(const struct meta *m)
 {
-    return m->engine->ops->fd(m->engine);
+    int fd;
+    return m->engine->ops->fds(m->engine, &fd, 1) > 0 ? fd : -1;
+}
+
+size_t meta_fds(const struct meta *m, int *fds, size_t n)
+{
+    return m->engine->ops->fds(m->engine, fds, n);
 }
 
 void meta_fd_moved(struct meta *m, int fresh)

@@ -44,7 +44,8 @@ int meta_new_slice(struct meta *m, uint64_t *id);
  */
 void meta_forget_later(struct meta *m, uint64_t id, uint32_t size);
 
-int meta_fd(const struct meta *m);             /* descriptor in use or -1 */
+int meta_fd(const struct meta *m);                         /* descriptor in use or -1 */
+size_t meta_fds(const struct meta *m, int *fds, size_t n); /* all that are in use */
 void meta_fd_moved(struct meta *m, int fresh); /* the program's number was freed for it */
 /* One line about the last failure of this process, never NULL; stable until the next call. */
 const char *meta_error(struct meta *m);

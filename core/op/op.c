@@ -199,6 +199,24 @@ int op_decode(const void *data, size_t len, struct op *out, struct op_room *room
     return 0;
 }
 
+bool op_changes(const struct op *op)
+{
+    switch (op->kind) {
+    case OP_LOOKUP:
+    case OP_READDIR:
+    case OP_CHUNKS:
+    case OP_GETXATTR:
+    case OP_LISTXATTR:
+    case OP_STATFS:
+    case OP_PATHOF:
+        return false;
+    case OP_OPEN:
+        return (op->flags & (OPF_CREATE | OPF_TRUNC)) != 0;
+    default:
+        return true;
+    }
+}
+
 const char *op_kind_name(uint8_t kind)
 {
     static const char *const names[] = {

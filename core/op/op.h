@@ -40,7 +40,8 @@ enum op_kind {
                    extra: records of chunk 0 of a regular file */
     OP_READDIR, /* R. base (path walked): off = cursor (0 first), len = entries wanted (a hint).
                    extra: u64 next cursor (0: end), then entries: u16 namelen, name, u8 type,
-                   u64 ino, u16 attrlen, attr.  Names may come twice in different pages */
+                   u64 ino, u16 attrlen, attr.  Names may come twice in different pages.
+                   path2 = last name of the page before */
     OP_CHUNKS, /* R. base = inode: chunk indexes off..off+len-1.  extra: for each of them u32 index,
                   u32 bytes, records.  result: attr.  BY_FD: the inode may be gone already */
     OP_GETXATTR,  /* R. path2 = name; extra: value */
@@ -162,6 +163,7 @@ struct op_room {
 /* op.data is a view into data, groups and paths are in *room: both must outlive *out.  0, or
  * -EINVAL for another version, an unknown kind, a NUL in a path, anything missing or left over. */
 int op_decode(const void *data, size_t len, struct op *out, struct op_room *room);
+bool op_changes(const struct op *op);   /* false: it only reads */
 const char *op_kind_name(uint8_t kind); /* "create" style lower-case name for logs and metrics */
 void op_result_free(struct op_result *r);
 

@@ -27,6 +27,7 @@ struct vfs_dir {
     uint32_t *index; /* open addressing by name: entry number + 1; only with several pages */
     size_t index_cap;
     uint64_t cursor;
+    char last[NAME_LEN_MAX + 1]; /* name that the last page ended with */
     bool started, ended;
 };
 
@@ -148,6 +149,10 @@ static int add_page(struct vfs_dir *d, const uint8_t *p, size_t len)
         p += 11;
         if ((size_t)(end - p) < attr_len)
             return -EIO;
+        if (name_len <= NAME_LEN_MAX) {
+            memcpy(d->last, name, name_len);
+            d->last[name_len] = '\0';
+        }
         p += attr_len; /* kept for the listing cache of a later day; types come with the entry */
         if (name_len == 0 || memchr(name, '/', name_len) != NULL ||
             memchr(name, '\0', name_len) != NULL)
@@ -166,6 +171,7 @@ static int fetch(struct vfs_dir *d)
 
     request_init(d->v, &r, OP_READDIR, &loc);
     r.op.off = d->cursor;
+    r.op.path2 = d->last;
     r.op.len = PAGE_ENTRIES;
     r.op.flags = OPF_BY_FD;
     int rc = request_call(d->v, &r, NULL);

@@ -347,9 +347,15 @@ int vfs_cwd_identify(struct vfs *v, uint64_t *ino)
 
 void vfs_fd_moved(struct vfs *v, int old, int fresh)
 {
-    if (meta_fd(v->meta) == old)
-        meta_fd_moved(v->meta, fresh);
-    else if (v->staging != NULL)
+    int meta[4];
+    size_t n = meta_fds(v->meta, meta, 4);
+    for (size_t i = 0; i < n; i++) {
+        if (meta[i] == old) {
+            meta_fd_moved(v->meta, fresh);
+            return;
+        }
+    }
+    if (v->staging != NULL)
         staging_fd_moved(v->staging, old, fresh);
 }
 

@@ -146,9 +146,7 @@ void vfs_after_fork(struct vfs *v, bool in_child)
 
 size_t vfs_own_fds(struct vfs *v, int *fds, size_t n)
 {
-    size_t have = 0;
-    if (have < n && meta_fd(v->meta) >= 0)
-        fds[have++] = meta_fd(v->meta);
+    size_t have = meta_fds(v->meta, fds, n);
     if (v->staging != NULL)
         have += staging_own_fds(v->staging, fds + have, n - have);
     return have;
