@@ -79,6 +79,17 @@ static ssize_t transfer(struct vfs *v, const struct side *in, const struct side 
     return put;
 }
 
+/* Both are opened for their side, which the kernel asks before it reads. */
+static int direction(const struct side *in, const struct side *out)
+{
+    int from = REAL(fcntl)(in->fd, F_GETFL), to = REAL(fcntl)(out->fd, F_GETFL);
+
+    return from < 0 || to < 0 || ((from | to) & O_PATH) != 0 || (from & O_ACCMODE) == O_WRONLY ||
+                   (to & O_ACCMODE) == O_RDONLY
+               ? -EBADF
+               : 0;
+}
+
 static bool may_be_ours(int a, int b)
 {
     return (fdtab_may(a) || fdtab_may(b)) && !guard_inside();
@@ -90,7 +101,9 @@ SLOW ssize_t sendfile_ours(int to, int from, off_t *off, size_t len)
     struct call c;
 
     call_begin(&c);
-    long rc = c.err ? c.err : transfer(c.v, &in, &out, len);
+    long rc = c.err ? c.err : direction(&in, &out);
+    if (rc == 0)
+        rc = transfer(c.v, &in, &out, len);
     call_end(&c);
     return to_libc(rc);
 }
@@ -104,17 +117,20 @@ EXPORT ssize_t sendfile(int to, int from, off_t *off, size_t len)
 /* What the kernel asks of both sides before it copies. */
 static int copy_allowed(const struct side *in, const struct side *out)
 {
-    int from = REAL(fcntl)(in->fd, F_GETFL), to = REAL(fcntl)(out->fd, F_GETFL);
     struct stat a, b;
 
-    if (from < 0 || to < 0 || ((from | to) & O_PATH) != 0 || (from & O_ACCMODE) == O_WRONLY ||
-        (to & O_ACCMODE) == O_RDONLY || (to & O_APPEND) != 0)
+    if (direction(in, out) != 0 || (REAL(fcntl)(out->fd, F_GETFL) & O_APPEND) != 0)
         return -EBADF;
     if (REAL(fstat)(in->fd, &a) != 0 || REAL(fstat)(out->fd, &b) != 0)
         return -errno;
     if (S_ISDIR(a.st_mode) || S_ISDIR(b.st_mode))
         return -EISDIR;
     return S_ISREG(a.st_mode) && S_ISREG(b.st_mode) ? 0 : -EINVAL;
+}
+
+static bool wraps(const off_t *off, size_t len)
+{
+    return off != NULL && (uint64_t)*off + len < len;
 }
 
 static bool overlaps(const struct side *in, const struct side *out, size_t len)
@@ -136,6 +152,8 @@ SLOW ssize_t copy_ours(int from, off_t *in_off, int to, off_t *out_off, size_t l
               : flags != 0      ? -EINVAL
               : len > SSIZE_MAX ? -EOVERFLOW
                                 : copy_allowed(&in, &out);
+    if (rc == 0 && (wraps(in_off, len) || wraps(out_off, len)))
+        rc = -EOVERFLOW;
     if (rc == 0)
         rc = overlaps(&in, &out, len) ? -EINVAL : transfer(c.v, &in, &out, len);
     call_end(&c);
