@@ -185,7 +185,10 @@ static void inherit_fds(struct vfs *v)
 static void inherit(char **env)
 {
     bool fds = variable(env, "JFSPRE_FDS") != NULL;
-    bool cwd = variable(env, "JFSPRE_CWD") != NULL;
+    const char *pwd = variable(env, "PWD");
+    /* The second: started natively in a directory that is there below the volume, the mount point.
+     */
+    bool cwd = variable(env, "JFSPRE_CWD") != NULL || (pwd != NULL && route_is_ours(AT_FDCWD, pwd));
     struct call c;
 
     if (!fds && !cwd)

@@ -233,20 +233,19 @@ int route_magic_fd(const char *path)
     return *p == '\0' ? fd : -1;
 }
 
-static bool find_absolute(const char *path, bool follow, struct vfs_loc *loc)
+bool route_below(const char *path, struct vfs_loc *loc)
 {
     struct progress at = {0, 0};
-    uint64_t ino;
-    const char *rest;
 
-    if (magic(path, &ino, &rest) && (follow || *rest != '\0')) {
-        loc->base = ino;
-        loc->path = rest;
-        return true;
-    }
     loc->base = INO_ROOT;
-    loc->path = walk(&at, path);
+    loc->path = parts != 0 ? walk(&at, path) : NULL;
     return loc->path != NULL;
+}
+
+static bool find_absolute(const char *path, bool follow, struct vfs_loc *loc)
+{
+    return (magic(path, &loc->base, &loc->path) && (follow || *loc->path != '\0')) ||
+           route_below(path, loc);
 }
 
 /* From a native directory to the prefix. */

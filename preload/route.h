@@ -70,6 +70,9 @@ bool route_put(struct route *r, long rc);
 /* The native path behind VFS_ESCAPE, as the kernel can walk it.  For a second path. */
 const char *route_climb(struct vfs_loc *loc);
 
+/* Does the absolute path lead below the prefix, by its text alone?  Also inside a guard. */
+bool route_below(const char *path, struct vfs_loc *loc);
+
 /* For callers that only refuse, or choose between two ways. */
 bool route_is_ours(int dir, const char *path);
 

@@ -7,17 +7,28 @@
 #include "preload/preload.h"
 
 #include "preload/cwd.h"
+#include "preload/raw.h"
 
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+/* The native directory that has the volume's name: the volume's is meant. */
+static bool enter_same_name(struct vfs *v, uint64_t *ino)
+{
+    char path[PATH_MAX];
+    struct vfs_loc loc;
+
+    return raw_syscall3(SYS_getcwd, path, sizeof(path), 0) > 0 && route_below(path, &loc) &&
+           vfs_chdir(v, &loc, ino) == 0;
+}
+
 void cwd_inherit(struct vfs *v)
 {
     uint64_t ino;
 
-    if (vfs_cwd_identify(v, &ino) == 1)
+    if (vfs_cwd_identify(v, &ino) == 1 || enter_same_name(v, &ino))
         atomic_store(&route_cwd, ino);
 }
 

@@ -95,7 +95,8 @@ EXPORT key_t ftok(const char *path, int id)
         return REAL(ftok)(path, id);
     if (stat(path, &st) < 0)
         return -1;
-    return (key_t)((st.st_ino & 0xffff) | ((st.st_dev & 0xff) << 16) | (((unsigned)id & 0xff) << 24));
+    return (key_t)((st.st_ino & 0xffff) | ((st.st_dev & 0xff) << 16) |
+                   (((unsigned)id & 0xff) << 24));
 }
 
 /* --- access ----------------------------------------------------------------------------------- */
