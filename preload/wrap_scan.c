@@ -36,7 +36,8 @@ static bool list_add(struct list *l, const struct dirent *e)
     struct dirent *copy = malloc(e->d_reclen);
     if (copy == NULL)
         return false;
-    l->entry[l->n++] = memcpy(copy, e, e->d_reclen);
+    memcpy(copy, e, e->d_reclen);
+    l->entry[l->n++] = copy;
     return true;
 }
 

@@ -74,13 +74,13 @@ case_of "rm of a link leaves what it leads to" [ -d "$W/nat/sub" ]
 mkdir -p "$W/mp/vol"
 JFS_ENV+=(JFSPRE_PREFIX="$W/mp/vol")
 says A cat "$W/mp/vol/a/f"
-cd "$W/mp/vol"
+cd "$W/mp/vol" || exit
 says "$(printf 'a\nback\nloop')" ls
 sh_says "$W/mp" "cd $W/mp/vol/a && cd ../.. && pwd"
-cd "$W/mp"
+cd "$W/mp" || exit
 says A cat vol/a/f
 says vol ls
-cd "$W"
+cd "$W" || exit
 says A cat mp/../mp//vol/a/f
 case_of "nothing was written below the native directory" rmdir "$W/mp/vol"
 finish
