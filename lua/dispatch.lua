@@ -25,6 +25,10 @@ local answers = {}
 for i = 2, #ARGV do
     local op = opcodec.decode(ARGV[i])
     local run = op and ops[op.kind]
+    if op and not run and load_of[op.kind] then
+        load_of[op.kind]()
+        run = ops[op.kind]
+    end
     if run then
         answers[i - 1] = answer(pcall(run, env, op))
     else

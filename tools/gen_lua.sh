@@ -5,11 +5,26 @@ out=$(realpath -m "$1")
 cd "$(dirname "$0")/../lua"
 text=$(mktemp)
 trap 'rm -f "$text"' EXIT
-for f in lib_*.lua op_*.lua dispatch.lua; do
-    [ -e "$f" ] || continue
-    # comments and blank lines cost bandwidth at every SCRIPT LOAD
-    sed -e 's/^[[:space:]]*//' -e '/^--/d' -e '/^$/d' "$f"
-done >"$text"
+# comments and blank lines cost bandwidth at every SCRIPT LOAD
+strip()
+{
+    sed -e 's/^[[:space:]]*//' -e '/^--/d' -e '/^$/d' "$1"
+}
+{
+    for f in lib_*.lua; do
+        strip "$f"
+    done
+    # An op's file runs when its kind is first asked for: making every closure at each call costs
+    # more than most ops do.
+    for f in op_*.lua; do
+        echo "do local function load_ops()"
+        strip "$f"
+        echo "end"
+        sed -n -e 's/^[[:space:]]*ops\[\([0-9]*\)\] = function.*/load_of[\1] = load_ops/p' "$f"
+        echo "end"
+    done
+    strip dispatch.lua
+} >"$text"
 {
     echo '/* Made by tools/gen_lua.sh from lua/. */'
     echo '#include "core/redis/lua_text.h"'
