@@ -1,11 +1,11 @@
 -- data - what all changes of a file's content share: zero records, stamps, privileges (juicefs-format.md 3.4, 5.7, 8.3).
 --
 -- A file's bytes are lists of records, one list for each chunk of 64 MiB; nothing is ever removed from a list here.
--- Lengths are Lua numbers, exact to 2^53: a longer file can be read, but changing it is EFBIG.
+-- Lengths are Lua numbers, exact below 2^53: a longer file can be read, but changing its content is EFBIG.
 local data = {}
 
 data.CHUNK = 67108864
-data.LENGTH_MAX = 9007199254740992
+data.LENGTH_MAX = 9007199254740991
 E.TOOBIG, E.NODEV, E.SPIPE = 7, 19, 29
 
 -- A write or truncate by somebody else than root takes away setuid, and setgid where group-execute is set; the
