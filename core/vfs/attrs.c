@@ -88,20 +88,26 @@ int vfs_fsetattr(struct vfs *v, int fd, const struct vfs_fd *f, const struct vfs
 int vfs_setattr(struct vfs *v, struct vfs_loc *loc, bool nofollow, const struct vfs_setattr *s)
 {
     struct request r;
+    int rc = vfs_ready(v);
+    if (rc < 0)
+        return rc;
+    uint64_t asked = staging_now(v->staging);
     request_init(v, &r, OP_SETATTR, loc);
     setattr_op(&r.op, s);
     r.op.flags = nofollow ? OPF_NOFOLLOW : 0;
-    int rc = request_call(v, &r, loc);
+    rc = request_call(v, &r, loc);
     uint32_t number = rc == 0 ? staging_find(v->staging, r.res.ino) : 0;
     if (number != 0 && r.res.has_attr) {
         struct slot *slot = staging_slot(v->staging, number);
         struct stat sb;
         slot_lock(slot);
         if (slot->ino == r.res.ino && staging_stat(v->staging, number, &sb) == 0) {
-            if (!staging_is_dirty(slot, &sb))
-                slot_seen_set(slot, &r.res.attr);
-            else if ((s->set & TIMES) != 0)
+            if (!staging_is_dirty(slot, &sb)) {
+                if (!staging_changed_since(v->staging, slot->ino, asked))
+                    slot_seen_set(slot, &r.res.attr);
+            } else if ((s->set & TIMES) != 0) {
                 rc = setattr_slot(v, number, s);
+            }
         }
         slot_unlock(slot);
     }

@@ -275,6 +275,7 @@ int commit_send(struct vfs *v, struct commit *c, const struct op_result **own)
         staging_leave(&owner);
         return rc;
     }
+    staging_changed(v->staging, s->ino);
     for (size_t i = 0; i < c->n; i++) {
         if (c->res[i].code == 0 && c->res[i].has_attr)
             slot_seen_set(s, &c->res[i].attr);

@@ -71,6 +71,20 @@ void content_forget_all(struct vfs *v)
     }
 }
 
+void content_forget(struct vfs *v, uint64_t ino)
+{
+    for (unsigned i = 0; i < VIEWS_CACHED; i++) {
+        struct view *old = NULL;
+        pthread_mutex_lock(&v->lock);
+        if (v->views[i].view != NULL && v->views[i].key.ino == ino) {
+            old = v->views[i].view;
+            v->views[i].view = NULL;
+        }
+        pthread_mutex_unlock(&v->lock);
+        view_put(old);
+    }
+}
+
 static int view_make(const void *records, size_t bytes, struct view **out)
 {
     struct view *w = calloc(1, sizeof *w);

@@ -127,13 +127,37 @@ static int slot_fill(struct vfs *v, uint32_t number, enum staging_how how, bool 
     return fill_again(v, number, a);
 }
 
+/* What a request found, for the slot. */
+struct opened {
+    struct attr attr;
+    bool emptied;        /* by O_TRUNC, or made just now */
+    uint32_t slot_flags; /* to set */
+    uint64_t asked;      /* staging_now() before the request */
+};
+
 /* --- open ------------------------------------------------------------------------------------- */
 
 #define KERNEL_FLAGS                                                                               \
     (O_ACCMODE | O_APPEND | O_NONBLOCK | O_CLOEXEC | O_SYNC | O_DSYNC | O_LARGEFILE)
 
-static int open_staged(struct vfs *v, uint64_t ino, const struct attr *a, int flags, bool emptied,
-                       uint32_t slot_flags, struct vfs_fd *out)
+/* Slot locked.  What open(2) learned is out of date when a process of this host committed since:
+ * filled with that, the file would lose what was appended. */
+static int fill_with_news(struct vfs *v, uint32_t number, enum staging_how how,
+                          const struct opened *o)
+{
+    struct slot *s = staging_slot(v->staging, number);
+    struct vfs_loc loc = {.base = s->ino, .path = ""};
+    struct vfs_stat news;
+
+    if (!staging_changed_since(v->staging, s->ino, o->asked) || (s->flags & SLOT_GONE) != 0 ||
+        vfs_stat(v, &loc, true, &news) < 0)
+        return slot_fill(v, number, how, o->emptied, &o->attr);
+    content_forget(v, s->ino);
+    return slot_fill(v, number, how, false, &news.attr);
+}
+
+static int open_staged(struct vfs *v, uint64_t ino, int flags, const struct opened *o,
+                       struct vfs_fd *out)
 {
     struct staging_owner owner;
     enum staging_how how;
@@ -144,8 +168,8 @@ static int open_staged(struct vfs *v, uint64_t ino, const struct attr *a, int fl
     if (fd >= 0) {
         struct slot *s = staging_slot(v->staging, number);
         slot_lock(s);
-        int rc = slot_fill(v, number, how, emptied, a);
-        s->flags |= slot_flags;
+        int rc = fill_with_news(v, number, how, o);
+        s->flags |= o->slot_flags;
         slot_unlock(s);
         *out = (struct vfs_fd){.ino = ino, .slot = number, .gen = s->gen, .kind = VFS_FILE};
         out->writable = (flags & O_ACCMODE) != O_RDONLY;
@@ -180,7 +204,9 @@ static int open_tmpfile(struct vfs *v, struct vfs_loc *loc, int flags, mode_t mo
         a.uid = r.op.cred.uid;
         a.gid = (r.res.attr.mode & S_ISGID) != 0 ? r.res.attr.gid : r.op.cred.gid;
         a.atime = a.mtime = a.ctime = clock_now();
-        rc = open_staged(v, ino, &a, flags, true, SLOT_GONE | SLOT_TMPFILE, out);
+        struct opened o = {.attr = a, .emptied = true, .asked = UINT64_MAX};
+        o.slot_flags = SLOT_GONE | SLOT_TMPFILE;
+        rc = open_staged(v, ino, flags, &o, out);
     }
     request_fini(&r);
     return rc;
@@ -252,11 +278,15 @@ int vfs_open(struct vfs *v, struct vfs_loc *loc, int flags, mode_t mode, struct 
         return open_tmpfile(v, loc, flags, mode, out);
     if ((flags & (O_CREAT | O_DIRECTORY)) == (O_CREAT | O_DIRECTORY) && (flags & O_PATH) == 0)
         return -EINVAL;
+    int rc = vfs_ready(v);
+    if (rc < 0)
+        return rc;
+    uint64_t asked = staging_now(v->staging);
     request_init(v, &r, OP_OPEN, loc);
     r.op.flags = open_op_flags(flags);
     r.op.valid = open_access(flags);
     if ((r.op.flags & OPF_CREATE) != 0) {
-        int rc = vfs_take_inode(v, &fresh);
+        rc = vfs_take_inode(v, &fresh);
         if (rc < 0)
             return rc;
         r.op.ino = fresh;
@@ -265,7 +295,7 @@ int vfs_open(struct vfs *v, struct vfs_loc *loc, int flags, mode_t mode, struct 
     }
     if (r.op.cred.uid != 0)
         r.op.flags |= OPF_KILLPRIV;
-    int rc = request_call(v, &r, loc);
+    rc = request_call(v, &r, loc);
     bool created = rc == 0 && (r.res.rflags & OPR_CREATED) != 0;
     if (fresh != 0 && !created && rc != -EIO) /* -EIO: it may be in use after all */
         vfs_put_inode(v, fresh);
@@ -277,7 +307,9 @@ int vfs_open(struct vfs *v, struct vfs_loc *loc, int flags, mode_t mode, struct 
         if (a->type == TYPE_FILE && (flags & O_PATH) == 0) {
             if (a->length > 0)
                 content_hint(v, r.res.ino, a->mtime, 0, r.res.extra.data, r.res.extra.len);
-            rc = open_staged(v, r.res.ino, a, flags, created || (flags & O_TRUNC) != 0, 0, out);
+            struct opened o = {.attr = *a, .asked = asked};
+            o.emptied = created || (flags & O_TRUNC) != 0;
+            rc = open_staged(v, r.res.ino, flags, &o, out);
         } else {
             rc = open_other(v, r.res.ino, a, flags, out);
         }

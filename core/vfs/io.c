@@ -244,6 +244,7 @@ int vfs_ftruncate(struct vfs *v, int fd, const struct vfs_fd *f, off_t len)
         r.op.len = (uint64_t)len;
         r.op.flags = OPF_BY_FD | (r.op.cred.uid != 0 ? OPF_KILLPRIV : 0);
         rc = request_call(v, &r, NULL);
+        staging_changed(v->staging, s->ino);
         if (rc == 0 && r.res.has_attr)
             slot_seen_set(s, &r.res.attr);
         request_fini(&r);
@@ -271,6 +272,7 @@ int vfs_truncate(struct vfs *v, struct vfs_loc *loc, off_t len)
         slot_lock(s);
         if (s->ino == r.res.ino && (s->flags & SLOT_FILLED) != 0) {
             slot_seen_set(s, &r.res.attr);
+            staging_changed(v->staging, s->ino);
             rc = resize_slot(v, number, (uint64_t)len);
         }
         slot_unlock(s);
@@ -330,6 +332,7 @@ int vfs_fallocate(struct vfs *v, int fd, const struct vfs_fd *f, int mode, off_t
         r.op.len = (uint64_t)len;
         r.op.flags = OPF_BY_FD;
         rc = request_call(v, &r, NULL);
+        staging_changed(v->staging, s->ino);
         if (rc == 0 && r.res.has_attr)
             slot_seen_set(s, &r.res.attr);
         request_fini(&r);

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,10 +16,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define TABLE_MAGIC UINT64_C(0x6a66737072653031) /* "jfspre01" */
+#define TABLE_MAGIC UINT64_C(0x6a66737072653032) /* "jfspre02" */
 #define SLOTS       65536u                       /* slot 0 is never used */
 #define BUCKETS     16384u
-#define HIGH_FD     700 /* our own descriptors live from here on, out of the way of programs */
+#define CHANGED     4096u /* stamps of changes, by a hash of the inode */
+#define HIGH_FD     700   /* our own descriptors live from here on, out of the way of programs */
 
 struct table {
     uint64_t magic;
@@ -28,6 +30,8 @@ struct table {
     uint32_t high;       /* slots above were never used */
     uint32_t free_first; /* 0: none below high */
     uint32_t hand;       /* where the sweep goes on */
+    _Atomic uint64_t changes;
+    _Atomic uint64_t changed[CHANGED];
     uint32_t bucket[BUCKETS];
     struct slot slot[SLOTS];
 };
@@ -257,6 +261,33 @@ void staging_fd_moved(struct staging *st, int old, int fresh)
         st->dir = fresh;
     else
         kept_moved(&st->kept, old, fresh);
+}
+
+/* --- changes -----------------------------------------------------------------------------------
+ */
+
+static _Atomic uint64_t *stamp_of(struct staging *st, uint64_t ino)
+{
+    return &st->t->changed[(ino * UINT64_C(0x9e3779b97f4a7c15) >> 40) % CHANGED];
+}
+
+uint64_t staging_now(struct staging *st)
+{
+    return atomic_load(&st->t->changes);
+}
+
+void staging_changed(struct staging *st, uint64_t ino)
+{
+    uint64_t stamp = atomic_fetch_add(&st->t->changes, 1) + 1;
+    uint64_t last = atomic_load(stamp_of(st, ino));
+
+    while (last < stamp && !atomic_compare_exchange_weak(stamp_of(st, ino), &last, stamp))
+        ;
+}
+
+bool staging_changed_since(struct staging *st, uint64_t ino, uint64_t stamp)
+{
+    return atomic_load(stamp_of(st, ino)) > stamp;
 }
 
 /* --- locks of the program ----------------------------------------------------------------------

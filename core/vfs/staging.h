@@ -67,6 +67,13 @@ size_t staging_own_fds(struct staging *st, int *fds, size_t n);
 void staging_fd_moved(struct staging *st, int old, int fresh); /* an own one; others are ignored */
 void staging_after_fork(struct staging *st);                   /* in the child */
 
+/* Did a process of this host change the file's length or bytes in the volume since?  Attributes
+ * that were asked for before that are not the file's any more.  staging_changed() is called with
+ * the slot locked, after the change; false positives are possible. */
+uint64_t staging_now(struct staging *st);
+void staging_changed(struct staging *st, uint64_t ino);
+bool staging_changed_since(struct staging *st, uint64_t ino, uint64_t stamp);
+
 /* The program takes record locks on the file, which closing any descriptor would drop: one internal
  * descriptor stays open until staging_unkeep().  0, -ENOLCK: too many, -errno. */
 int staging_keep(struct staging *st, uint32_t number);

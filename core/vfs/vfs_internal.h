@@ -87,6 +87,8 @@ int content_copy(struct vfs *v, uint64_t ino, struct moment mtime, uint64_t off,
 /* A chunk list that came along with another answer. */
 void content_hint(struct vfs *v, uint64_t ino, struct moment mtime, uint32_t chunk,
                   const void *records, size_t bytes);
+/* Of one inode: another commit may have left the same mtime, whose steps are milliseconds. */
+void content_forget(struct vfs *v, uint64_t ino);
 void content_forget_all(struct vfs *v);
 
 /* --- commit.c: staging to volume -------------------------------------------------------------- */
