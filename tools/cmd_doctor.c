@@ -144,8 +144,14 @@ static void check_process(struct doctor *d)
 static void check_prefix(struct doctor *d)
 {
     const char *prefix = d->c.prefix;
+    const char *preload = getenv("LD_PRELOAD");
     struct stat sb;
 
+    if (preload != NULL && strstr(preload, "/libjfspre.so") != NULL) {
+        note(d, "prefix: %s (preloaded here already, so the native tree below it is not seen)",
+             prefix);
+        return;
+    }
     if (lstat(prefix, &sb) < 0) {
         good(d, "prefix: %s (not in the native tree, as it should be)", prefix);
         return;

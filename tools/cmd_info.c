@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define ULL(x)          ((unsigned long long)(x))
 #define CHUNKS_PER_CALL 64
@@ -39,14 +40,28 @@ static int cwd_inode(const struct config *c, uint64_t *ino)
     return rc;
 }
 
-/* Splits what the user gave into a directory inode and a path below it. */
-static int locate(const struct cmd *self, const struct config *c, const char *given, struct op *op)
+/* What lies below the prefix, or NULL. */
+static const char *below(const char *path, const char *prefix)
 {
-    size_t n = strlen(c->prefix);
+    size_t n = strlen(prefix);
+    return strncmp(path, prefix, n) == 0 && (path[n] == '\0' || path[n] == '/') ? path + n : NULL;
+}
+
+/* Splits what the user gave into a directory inode and a path below it, which may be put into out.
+ * With the preload in this process getcwd(3) names the volume, without it the kernel's directory
+ * tells the inode. */
+static int locate(const struct cmd *self, const struct config *c, const char *given, struct op *op,
+                  char out[2 * PATH_MAX])
+{
+    char cwd[PATH_MAX];
 
     op->base = INO_ROOT;
-    if (strncmp(given, c->prefix, n) == 0 && (given[n] == '\0' || given[n] == '/')) {
-        op->path = given + n;
+    op->path = below(given, c->prefix);
+    if (op->path != NULL)
+        return CMD_OK;
+    if (given[0] != '/' && getcwd(cwd, sizeof cwd) != NULL && below(cwd, c->prefix) != NULL &&
+        snprintf(out, 2 * PATH_MAX, "%s/%s", below(cwd, c->prefix), given) < 2 * PATH_MAX) {
+        op->path = out;
         return CMD_OK;
     }
     if (given[0] != '/' && cwd_inode(c, &op->base) == 0) {
@@ -320,6 +335,7 @@ static int info_main(const struct cmd *self, int argc, char **argv)
     struct config c = {0};
     struct volume v = {0};
     struct op op = {0};
+    char path[2 * PATH_MAX];
     int opt, rc = CMD_USAGE;
 
     while ((opt = cmd_getopt(self, argc, argv, "", options, &c)) != -1)
@@ -333,7 +349,7 @@ static int info_main(const struct cmd *self, int argc, char **argv)
         goto out;
     rc = CMD_OK;
     for (; optind < argc; optind++) {
-        int one = locate(self, &c, argv[optind], &op);
+        int one = locate(self, &c, argv[optind], &op, path);
         if (one == CMD_OK)
             one = show(self, &c, &v, &op, argv[optind]);
         if (optind + 1 < argc)

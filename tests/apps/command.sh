@@ -195,6 +195,14 @@ says "run: --meta and --prefix" 0 "^/other redis://h/3\$" "$JFSPRE" run --meta r
 says "run: the volume is there" 0 '^hello$' jfspre run sh -c "echo hello >$PREFIX/hello; cat $PREFIX/hello"
 says "run: a program inside the volume" 0 '^inside$' \
     jfspre run sh -c "printf '#!/bin/sh\necho inside\n' >$PREFIX/script; chmod 755 $PREFIX/script; exec '$JFSPRE' run $PREFIX/script"
+says "doctor: preloaded itself" 0 '^note +prefix: /jfs' jfspre run "$JFSPRE" doctor
+env "${JFS_ENV[@]}" LD_PRELOAD="$PRELOAD" sh -c "cd $PREFIX; exec sleep 600" >/dev/null 2>&1 &
+sleeper=$!
+PIDS+=("$sleeper")
+eventually 20 eval "readlink /proc/$sleeper/cwd | grep -q '^$W/cache/.*/d/1\$'"
+says "info: in the volume's current directory, without the preload" 0 '^inode ' \
+    env "${JFS_ENV[@]}" sh -c "cd /proc/$sleeper/cwd && exec '$JFSPRE' info hello"
+kill "$sleeper"
 says "info: in the volume's current directory" 0 '^path       hello$' jfspre run sh -c "cd $PREFIX; exec '$JFSPRE' info hello"
 
 cat >"$W/hello.c" <<'EOF'
