@@ -11,6 +11,9 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -36,6 +39,17 @@ static void put(const char *line, size_t len)
         raw_syscall3(SYS_close, fd, 0, 0);
 }
 
+/* What standard error got last: a program that tries a hundred files tells its user once. */
+static bool said(const char *text)
+{
+    static _Atomic uint32_t last;
+    uint32_t h = 2166136261u;
+
+    for (; *text != '\0'; text++)
+        h = (h ^ (uint8_t)*text) * 16777619u;
+    return atomic_exchange(&last, h) == h;
+}
+
 static void sink(enum log_level level, const char *text)
 {
     char line[LINE_BYTES];
@@ -44,6 +58,8 @@ static void sink(enum log_level level, const char *text)
                 ? snprintf(line, sizeof(line), "jfspre: %s\n", text)
                 : snprintf(line, sizeof(line), "%ld %s: %s\n", pid, level_name[level], text);
 
+    if (file[0] == '\0' && said(text))
+        return;
     put(line, n < (int)sizeof(line) ? (size_t)n : sizeof(line) - 1);
 }
 

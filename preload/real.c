@@ -13,7 +13,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define OBJECTS_MAX    64 /* searched after us; libc is among the first */
 #define VERSION_HIDDEN 0x8000
 
 struct object {
@@ -119,31 +118,26 @@ static uint32_t gnu_hash(const char *name)
     return h;
 }
 
-static size_t objects_after_us(struct object *out)
-{
-    const struct link_map *map = _r_debug.r_map;
-    size_t n = 0;
-
-    while (map != NULL && map->l_ld != _DYNAMIC)
-        map = map->l_next;
-    for (map = map != NULL ? map->l_next : NULL; map != NULL && n < OBJECTS_MAX; map = map->l_next)
-        if (object_open(map, &out[n]))
-            n++;
-    return n;
-}
-
 void real_bind(void)
 {
-    struct object objects[OBJECTS_MAX];
-    size_t n = objects_after_us(objects);
+    const struct link_map *map = _r_debug.r_map;
+    uint32_t hash[REAL_COUNT];
+    void *found[REAL_COUNT] = {NULL};
+    struct object o;
 
-    for (int i = 0; i < REAL_COUNT; i++) {
-        uint32_t h = gnu_hash(names[i]);
-        void *fn = NULL;
-        for (size_t k = 0; k < n && fn == NULL; k++)
-            fn = object_find(&objects[k], names[i], h);
-        jfspre_real_table[i] = fn != NULL ? fn : (void *)missing;
+    for (int i = 0; i < REAL_COUNT; i++)
+        hash[i] = gnu_hash(names[i]);
+    while (map != NULL && map->l_ld != _DYNAMIC)
+        map = map->l_next;
+    while (map != NULL && (map = map->l_next) != NULL) {
+        if (!object_open(map, &o))
+            continue;
+        for (int i = 0; i < REAL_COUNT; i++)
+            if (found[i] == NULL)
+                found[i] = object_find(&o, names[i], hash[i]);
     }
+    for (int i = 0; i < REAL_COUNT; i++)
+        jfspre_real_table[i] = found[i] != NULL ? found[i] : (void *)missing;
 }
 
 /* Called before our constructor ran: by an allocator, or by a resolver of an IFUNC. */

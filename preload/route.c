@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define PREFIX_DEPTH_MAX 32
+#define FIRST_PAGE       4096
 
 _Atomic uint64_t route_cwd;
 
@@ -91,8 +92,8 @@ static bool is_below(const char *path, const char *dir)
 
 bool route_native(int dir, const char *path)
 {
-    if (parts == 0 || guard_inside() || path == NULL || *path == '\0')
-        return true;
+    if (parts == 0 || guard_inside() || (intptr_t)path < FIRST_PAGE || *path == '\0')
+        return true; /* also what is no pointer at all: the kernel answers EFAULT */
     uint64_t cwd = atomic_load_explicit(&route_cwd, memory_order_relaxed);
     if (*path != '/') {
         if (dir == AT_FDCWD ? cwd != 0 : fdtab_may(dir))
@@ -338,7 +339,12 @@ bool route_at(struct route *r, int dir, const char *path)
 
 bool route_follow(struct route *r, int dir, const char *path)
 {
-    return begin(r, find(dir, path, true, &r->loc));
+    if (!begin(r, find(dir, path, true, &r->loc)))
+        return false;
+    int fd = *path == '/' && *r->loc.path == '\0' ? route_magic_fd(path) : -1;
+    if (fd >= 0 && fdtab_get(fd, &r->f) && r->f.ino == r->loc.base)
+        r->fd = fd;
+    return true;
 }
 
 static bool names_dir(const char *path, int flags)

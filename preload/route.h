@@ -31,7 +31,7 @@ void call_end(struct call *c);
 struct route {
     int err;
     struct vfs *v;
-    int fd;          /* AT_EMPTY_PATH: the descriptor of ours that is meant, else -1 */
+    int fd; /* the descriptor of ours that is meant (AT_EMPTY_PATH, /proc/self/fd/N), else -1 */
     struct vfs_fd f; /* what fd is */
     struct vfs_loc loc;
     struct call call;

@@ -80,6 +80,8 @@ static const struct timespec *of_timevals(const struct timeval *tv, struct times
 
 static long set_path(struct route *at, bool nofollow, struct vfs_setattr s)
 {
+    if (at->fd >= 0 && at->f.kind != VFS_PATH)
+        return vfs_fsetattr(at->v, at->fd, &at->f, &s);
     return vfs_setattr(at->v, &at->loc, nofollow, &s);
 }
 
@@ -108,7 +110,7 @@ static long set_times_path(struct route *at, bool nofollow, const struct timespe
     struct vfs_setattr s;
     long rc = of_times(times, &s);
 
-    return rc != 0 || s.set == 0 ? rc : vfs_setattr(at->v, &at->loc, nofollow, &s);
+    return rc != 0 || s.set == 0 ? rc : set_path(at, nofollow, s);
 }
 
 static long set_times_fd(struct vfs *v, int fd, const struct vfs_fd *f,
@@ -127,8 +129,6 @@ static long set_flags(struct route *at, int flags, int known, struct vfs_setattr
 
     if ((flags & ~known) != 0)
         return -EINVAL;
-    if (at->fd >= 0 && at->f.kind != VFS_PATH)
-        return vfs_fsetattr(at->v, at->fd, &at->f, &s);
     if (nofollow && s.set == SET_MODE)
         return set_mode_nofollow(at, s.mode);
     return s.set != 0 ? set_path(at, nofollow, s) : 0;

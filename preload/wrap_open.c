@@ -56,12 +56,28 @@ int open_native(int dir, const char *path, int flags, mode_t mode)
     return fd;
 }
 
+/* The kernel's link to an open file is followed by the kernel: the file may have no name any more.
+ */
+static bool route_open(struct route *at, int dir, const char *path, int flags)
+{
+    struct vfs_fd f;
+
+    if (route_at(at, dir, path))
+        return true;
+    if (*path != '/' || (flags & O_NOFOLLOW) != 0)
+        return false;
+    int fd = route_magic_fd(path);
+    if (fd >= 0 && (!fdtab_get(fd, &f) || f.kind != VFS_DIR))
+        return false;
+    return route_follow(at, dir, path);
+}
+
 SLOW int openat_ours(int dir, const char *path, int flags, mode_t mode)
 {
     struct route at;
 
     for (int climbs = 0; climbs < ROUTE_CLIMBS; climbs++) {
-        if (!route_at(&at, dir, path))
+        if (!route_open(&at, dir, path, flags))
             return open_native(dir, path, flags, mode);
         long rc = at.err ? at.err : open_volume(at.v, &at.loc, flags, mode, NULL);
         if (!route_put(&at, rc))

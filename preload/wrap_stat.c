@@ -16,7 +16,8 @@
 static long volume_stat(struct route *at, bool nofollow, struct stat *out)
 {
     struct vfs_stat s;
-    long rc = vfs_stat(at->v, &at->loc, nofollow, &s);
+    long rc = at->fd >= 0 ? vfs_fstat(at->v, at->fd, &at->f, &s)
+                          : vfs_stat(at->v, &at->loc, nofollow, &s);
 
     if (rc == 0)
         stat_to_libc(&s, out);

@@ -54,6 +54,8 @@ sh_says A "exec 7<$PREFIX/a/f && cat /proc/self/fd/7"
 sh_says A "exec 7<$PREFIX/a/f && cat /dev/fd/7"
 sh_says A "cat /dev/stdin <$PREFIX/a/f"
 sh_says "regular file 2" "exec 7<$PREFIX/a/f && stat -L -c '%F %s' /proc/self/fd/7"
+sh_says "$(printf 'two\n600 0 4')" "exec 7<>$PREFIX/u && rm $PREFIX/u && echo two >/dev/fd/7 && cat /proc/self/fd/7 &&
+    chmod 600 /dev/fd/7 && stat -L -c '%a %h %s' /dev/fd/7"
 sh_says "$PREFIX/a" "cd $PREFIX/a && readlink /proc/self/cwd"
 sh_says A "cd $PREFIX/a && cat /proc/self/cwd/f"
 sh_says "$PREFIX/a" "exec 7<$PREFIX/a && readlink /proc/self/fd/7"
