@@ -3,23 +3,19 @@
 
 #include <signal.h>
 #include <spawn.h>
-#include <stdarg.h>
 
 extern char **environ;
 
 typedef posix_spawn_file_actions_t actions;
 
-static void run(const char *label, const actions *fa, const posix_spawnattr_t *attr,
-                const char *file, int search, ...)
-{
-    char *argv[8] = {0};
-    pid_t pid = -1;
-    va_list ap;
+#define ARGS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-    va_start(ap, search);
-    for (int i = 0; i < 7 && (argv[i] = va_arg(ap, char *)) != NULL; i++)
-        ;
-    va_end(ap);
+static void run(const char *label, const actions *fa, const posix_spawnattr_t *attr,
+                const char *file, int search, const char *const args[])
+{
+    char *const *argv = (char *const *)(uintptr_t)args;
+    pid_t pid = -1;
+
     fflush(stdout);
     int rc = search ? posix_spawnp(&pid, file, fa, attr, argv, environ)
                     : posix_spawn(&pid, file, fa, attr, argv, environ);
@@ -41,30 +37,30 @@ static void files(void)
     SHOW(posix_spawn_file_actions_addopen(&fa, 1, in_top("out"), O_WRONLY | O_CREAT | O_TRUNC,
                                           0640));
     SHOW(posix_spawn_file_actions_adddup2(&fa, 1, 2));
-    run("redirected", &fa, NULL, "/bin/sh", 0, "sh", "-c", "cat; echo error >&2", NULL);
+    run("redirected", &fa, NULL, "/bin/sh", 0, ARGS("sh", "-c", "cat; echo error >&2"));
     show_file("out");
     show_stat("out");
-    run("again", &fa, NULL, "sh", 1, "sh", "-c", "echo other", NULL);
+    run("again", &fa, NULL, "sh", 1, ARGS("sh", "-c", "echo other"));
     show_file("out");
     posix_spawn_file_actions_destroy(&fa);
 
     posix_spawn_file_actions_init(&fa);
     posix_spawn_file_actions_addopen(&fa, 0, "absent", O_RDONLY, 0);
-    run("absent input", &fa, NULL, "/bin/true", 0, "true", NULL);
+    run("absent input", &fa, NULL, "/bin/true", 0, ARGS("true"));
     posix_spawn_file_actions_destroy(&fa);
 
     /* close-on-exec here, passed on by dup2 to its own number and to another */
     FD(fd, open("passed", O_RDWR | O_CREAT | O_CLOEXEC, 0644));
     posix_spawn_file_actions_init(&fa);
     posix_spawn_file_actions_adddup2(&fa, fd, 1);
-    run("dup2", &fa, NULL, "/bin/echo", 0, "echo", "passed on", NULL);
+    run("dup2", &fa, NULL, "/bin/echo", 0, ARGS("echo", "passed on"));
     posix_spawn_file_actions_destroy(&fa);
     SHOW(dup2(fd, 7));
     SHOW(fcntl(7, F_SETFD, FD_CLOEXEC));
     posix_spawn_file_actions_init(&fa);
     posix_spawn_file_actions_adddup2(&fa, 7, 7);
     posix_spawn_file_actions_addclose(&fa, fd);
-    run("dup2 to itself", &fa, NULL, "/bin/sh", 0, "sh", "-c", "echo to seven >&7", NULL);
+    run("dup2 to itself", &fa, NULL, "/bin/sh", 0, ARGS("sh", "-c", "echo to seven >&7"));
     posix_spawn_file_actions_destroy(&fa);
     close(7);
     close(fd);
@@ -82,25 +78,25 @@ static void directories(void)
     posix_spawn_file_actions_init(&fa);
     SHOW(posix_spawn_file_actions_addchdir_np(&fa, "dir"));
     posix_spawn_file_actions_addopen(&fa, 1, "../chdir", O_WRONLY | O_CREAT, 0644);
-    run("chdir", &fa, NULL, "/bin/cat", 0, "cat", "here", NULL);
+    run("chdir", &fa, NULL, "/bin/cat", 0, ARGS("cat", "here"));
     posix_spawn_file_actions_destroy(&fa);
     show_file("chdir");
 
     posix_spawn_file_actions_init(&fa);
     SHOW(posix_spawn_file_actions_addfchdir_np(&fa, dir));
     posix_spawn_file_actions_addclosefrom_np(&fa, 3);
-    run("fchdir", &fa, NULL, "/bin/cat", 0, "cat", "here", NULL);
+    run("fchdir", &fa, NULL, "/bin/cat", 0, ARGS("cat", "here"));
     posix_spawn_file_actions_destroy(&fa);
 
     posix_spawn_file_actions_init(&fa);
     posix_spawn_file_actions_addchdir_np(&fa, "/");
     posix_spawn_file_actions_addchdir_np(&fa, in_top("dir"));
-    run("there and back", &fa, NULL, "cat", 1, "cat", "here", NULL);
+    run("there and back", &fa, NULL, "cat", 1, ARGS("cat", "here"));
     posix_spawn_file_actions_destroy(&fa);
 
     posix_spawn_file_actions_init(&fa);
     posix_spawn_file_actions_addchdir_np(&fa, "absent");
-    run("absent directory", &fa, NULL, "/bin/true", 0, "true", NULL);
+    run("absent directory", &fa, NULL, "/bin/true", 0, ARGS("true"));
     posix_spawn_file_actions_destroy(&fa);
     close(dir);
 }
@@ -109,18 +105,18 @@ static void programs(void)
 {
     put_file("script", "#!/bin/sh\necho \"script ${0##*/} $1\"\n");
     SHOW(chmod("script", 0755));
-    run("script", NULL, NULL, "./script", 0, "zero", "arg", NULL);
-    run("script, absolute", NULL, NULL, in_top("script"), 0, "zero", "arg", NULL);
-    run("by name only", NULL, NULL, "script", 0, "zero", NULL);
+    run("script", NULL, NULL, "./script", 0, ARGS("zero", "arg"));
+    run("script, absolute", NULL, NULL, in_top("script"), 0, ARGS("zero", "arg"));
+    run("by name only", NULL, NULL, "script", 0, ARGS("zero"));
     char path[PATH_MAX + 32];
     snprintf(path, sizeof(path), "%s:/usr/bin:/bin", top);
     setenv("PATH", path, 1);
-    run("in PATH", NULL, NULL, "script", 1, "zero", "searched", NULL);
-    run("native in PATH", NULL, NULL, "true", 1, "true", NULL);
-    run("not in PATH", NULL, NULL, "no-such-program", 1, "zero", NULL);
-    run("absent", NULL, NULL, "absent", 0, "zero", NULL);
+    run("in PATH", NULL, NULL, "script", 1, ARGS("zero", "searched"));
+    run("native in PATH", NULL, NULL, "true", 1, ARGS("true"));
+    run("not in PATH", NULL, NULL, "no-such-program", 1, ARGS("zero"));
+    run("absent", NULL, NULL, "absent", 0, ARGS("zero"));
     put_file("plain", "x");
-    run("not executable", NULL, NULL, "./plain", 0, "zero", NULL);
+    run("not executable", NULL, NULL, "./plain", 0, ARGS("zero"));
 }
 
 static void attributes(void)
@@ -141,12 +137,12 @@ static void attributes(void)
     signal(SIGUSR2, SIG_IGN);
     posix_spawn_file_actions_init(&fa);
     posix_spawn_file_actions_addopen(&fa, 1, "status", O_WRONLY | O_CREAT | O_TRUNC, 0644);
-    run("attributes", &fa, &attr, "/bin/grep", 0, "grep", "^SigBlk", "/proc/self/status", NULL);
+    run("attributes", &fa, &attr, "/bin/grep", 0, ARGS("grep", "^SigBlk", "/proc/self/status"));
     show_file("status");
-    run("signal by default", &fa, &attr, "/bin/sh", 0, "sh", "-c", "kill -USR2 $$; echo ignored",
-        NULL);
-    run("own group", &fa, &attr, "/bin/sh", 0, "sh", "-c",
-        "[ $(cut -d' ' -f5 /proc/$$/stat) = $$ ] && echo leader", NULL);
+    run("signal by default", &fa, &attr, "/bin/sh", 0,
+        ARGS("sh", "-c", "kill -USR2 $$; echo ignored"));
+    run("own group", &fa, &attr, "/bin/sh", 0,
+        ARGS("sh", "-c", "[ $(cut -d' ' -f5 /proc/$$/stat) = $$ ] && echo leader"));
     show_file("status");
     posix_spawn_file_actions_destroy(&fa);
     posix_spawnattr_destroy(&attr);
