@@ -84,6 +84,11 @@ int volume_call(struct volume *v, struct op *op, struct op_result *res);
 char *text_name(const void *name, size_t len, char *out, size_t cap);
 /* 1536 -> "1.5 KiB" */
 char *text_bytes(uint64_t n, char out[32]);
+/* For words that take an s: printf("%u file%s", n, text_s(n)). */
+static inline const char *text_s(uint64_t n)
+{
+    return n == 1 ? "" : "s";
+}
 const char *text_type(uint8_t type); /* "file", "directory"...; "unknown" */
 
 /* libjfspre.so of this installation: beside the executable or in ../lib.  0 or -ENOENT (out has

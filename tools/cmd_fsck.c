@@ -75,10 +75,11 @@ static void report(const struct fsck *f, uint64_t *errors, uint64_t *warnings)
                    findings[k].error ? "error" : "warning", findings[k].name,
                    f->found[k] - SHOWN_OF_A_KIND);
     }
-    printf("%s: %" PRIu64 " files, %" PRIu64 " directories, %" PRIu64 " others; %" PRIu64
-           " slices, %" PRIu64 " blocks (%s); %" PRIu64 " errors, %" PRIu64 " warnings\n",
-           f->vol->set.name, f->files, f->dirs, f->others, f->slices, f->blocks,
-           text_bytes(f->bytes, bytes), *errors, *warnings);
+    printf("%s: %" PRIu64 " file%s, %" PRIu64 " director%s, %" PRIu64 " other%s; %" PRIu64
+           " slice%s, %" PRIu64 " block%s (%s); %" PRIu64 " error%s, %" PRIu64 " warning%s\n",
+           f->vol->set.name, f->files, text_s(f->files), f->dirs, f->dirs == 1 ? "y" : "ies",
+           f->others, text_s(f->others), f->slices, text_s(f->slices), f->blocks, text_s(f->blocks),
+           text_bytes(f->bytes, bytes), *errors, text_s(*errors), *warnings, text_s(*warnings));
 }
 
 static int check(struct fsck *f, bool blocks, bool strict)

@@ -43,7 +43,7 @@ static void print_setting(const struct volume *v)
            s->hash_prefix ? ", hash prefix" : "",
            s->compression[0] == '\0' || strcmp(s->compression, "none") == 0 ? "" : ", compressed");
     if (s->trash_days > 0)
-        printf("trash      %d days\n", s->trash_days);
+        printf("trash      %d day%s\n", s->trash_days, text_s((uint64_t)s->trash_days));
     else
         puts("trash      none");
     if (setting_supported(s, err, sizeof err) < 0)
@@ -71,7 +71,7 @@ static int print_usage(const struct cmd *self, struct volume *v)
     printf(", %" PRId64, inodes);
     if (v->set.inodes > 0)
         printf(" of %" PRIu64, v->set.inodes);
-    puts(" inodes");
+    printf(" inode%s\n", text_s((uint64_t)inodes));
     return CMD_OK;
 }
 
@@ -246,7 +246,8 @@ static int print_trash(const struct cmd *self, struct volume *v)
     if (rc < 0)
         cmd_say(self, "trash: %s", strerror(-rc));
     else
-        printf("in trash   %" PRIu64 " objects, %s\n", t.count, text_bytes(t.bytes, bytes));
+        printf("in trash   %" PRIu64 " object%s, %s\n", t.count, text_s(t.count),
+               text_bytes(t.bytes, bytes));
     return rc < 0 ? CMD_PROBLEM : CMD_OK;
 }
 
@@ -275,7 +276,7 @@ static int print_here(const struct cmd *self, const struct config *c, const stru
         cmd_say(self, "%s: %s", c->cache_dir, strerror(-rc));
         return CMD_PROBLEM;
     }
-    printf("this host  %" PRIu64 " files in use", h.in_use);
+    printf("this host  %" PRIu64 " file%s in use", h.in_use, text_s(h.in_use));
     if (h.pending > 0)
         printf(", %" PRIu64 " with bytes that are not in the volume yet (up to %s)", h.pending,
                text_bytes(h.bytes, bytes));

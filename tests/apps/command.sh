@@ -157,7 +157,7 @@ if [ -n "$JUICEFS" ] && can_mount; then
     mkdir "$MNT/d/$(printf 'a\nb\001\\\303\244\377')"
     stock_umount
     says "status: usage" 0 '^used       [0-9.]+ MiB, 6 inodes$' jfspre status
-    case_of "status: trash" grep -q '^in trash   1 objects, 4 KiB$' "$W/said"
+    case_of "status: trash" grep -q '^in trash   1 object, 4 KiB$' "$W/said"
     says "info: a file" 0 "^inode      3$" jfspre info /jfs/d/f
     case_of "info: its parents" [ "$(grep '^parent' "$W/said" | sort | tr '\n' ' ')" = "parent     1 /jfs parent     2 /jfs/d (2 links) " ]
     case_of "info: its blocks" [ "$(grep -c "$BUCKET/vol/chunks/0/0/1_[01]_" "$W/said")" = 2 ]
@@ -183,6 +183,11 @@ says "run: not configured" 125 '^jfspre: run: ' "$JFSPRE" run true
 says "run: not found: 127" 127 '^jfspre: run: no-such-program: ' jfspre run no-such-program
 touch "$W/plain-file"
 says "run: not executable: 126" 126 '^jfspre: run: .*plain-file: Permission denied' jfspre run "$W/plain-file"
+jfs_background() { # as jfs(); its process is $BACKGROUND
+    env "${JFS_ENV[@]}" LD_PRELOAD="$PRELOAD" "$@" >"$W/background.log" 2>&1 &
+    BACKGROUND=$!
+    PIDS+=("$BACKGROUND")
+}
 preloaded_cases() {
     says "run: the program's status" 7 '' jfspre run sh -c 'echo; exit 7'
     says "run: options of the program are its own" 0 '^--meta -x$' jfspre run -- echo --meta -x
@@ -196,14 +201,27 @@ preloaded_cases() {
     says "run: the volume is there" 0 '^hello$' jfspre run sh -c "echo hello >$PREFIX/hello; cat $PREFIX/hello"
     says "run: a program inside the volume" 0 '^inside$' \
         jfspre run sh -c "printf '#!/bin/sh\necho inside\n' >$PREFIX/script; chmod 755 $PREFIX/script; exec '$JFSPRE' run $PREFIX/script"
+    cat >"$W/writer.py" <<'EOF'
+import os, sys, time
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)
+os.write(fd, b"not closed")
+print("written", flush=True)
+time.sleep(600)
+EOF
+    jfs_background "$PY" "$W/writer.py" $PREFIX/killed
+    eventually 20 grep -q written "$W/background.log"
+    kill -9 "$BACKGROUND"
+    wait "$BACKGROUND" 2>/dev/null || true
+    says "status: what a killed writer left" 0 '^this host  1 file in use, 1 with bytes .* \(up to 10 bytes\)$' jfspre status
+    says "info: what a killed writer left" 0 '^here       .*not in the volume yet$' jfspre info $PREFIX/killed
+    says "the next program sees it" 0 '^not closed$' jfs cat $PREFIX/killed
+    says "status: then it is in the volume" 0 '^this host  0 files in use$' jfspre status
     says "doctor: preloaded itself" 0 '^note +prefix: /jfs' jfspre run "$JFSPRE" doctor
-    env "${JFS_ENV[@]}" LD_PRELOAD="$PRELOAD" sh -c "cd $PREFIX; exec sleep 600" >/dev/null 2>&1 &
-    sleeper=$!
-    PIDS+=("$sleeper")
-    eventually 20 eval "readlink /proc/$sleeper/cwd | grep -q '^$W/cache/.*/d/1\$'"
+    jfs_background sh -c "cd $PREFIX; exec sleep 600"
+    eventually 20 eval "readlink /proc/$BACKGROUND/cwd | grep -q '^$W/cache/.*/d/1\$'"
     says "info: in the volume's current directory, without the preload" 0 '^inode ' \
-        env "${JFS_ENV[@]}" sh -c "cd /proc/$sleeper/cwd && exec '$JFSPRE' info hello"
-    kill "$sleeper"
+        env "${JFS_ENV[@]}" sh -c "cd /proc/$BACKGROUND/cwd && exec '$JFSPRE' info hello"
+    kill "$BACKGROUND"
     says "info: in the volume's current directory" 0 '^path       hello$' jfspre run sh -c "cd $PREFIX; exec '$JFSPRE' info hello"
 }
 can_preload() { # the library has to be first, where a sanitizer wants its runtime
