@@ -8,13 +8,14 @@ function acct.usage(length)
     if length == 0 then
         return 4096
     end
-    return floor((length + 4095) / 4096) * 4096
+    local rest = length % 4096
+    return rest == 0 and length or length - rest + 4096
 end
 
 -- V: the volume's own counters.
 function acct.volume(dspace, dinodes)
     if dspace ~= 0 then
-        call("INCRBY", P .. "usedSpace", dspace)
+        call("INCRBY", P .. "usedSpace", format("%.0f", dspace)) -- Redis writes a number above 10^17 as 1e+17
     end
     if dinodes ~= 0 then
         call("INCRBY", P .. "totalInodes", dinodes)
@@ -101,7 +102,7 @@ end
 
 local function add_if_there(hash, field, n)
     if n ~= 0 and call("HEXISTS", P .. hash, field) == 1 then
-        call("HINCRBY", P .. hash, field, n)
+        call("HINCRBY", P .. hash, field, format("%.0f", n))
     end
 end
 
@@ -121,7 +122,7 @@ function acct.use_quotas(found, dspace, dinodes)
         local f = found[i]
         call("HSETNX", P .. "dirQuota", f, "\255\255\255\255\255\255\255\255\255\255\255\255\255\255\255\255")
         if dspace ~= 0 then
-            call("HINCRBY", P .. "dirQuotaUsedSpace", f, dspace)
+            call("HINCRBY", P .. "dirQuotaUsedSpace", f, format("%.0f", dspace))
         end
         if dinodes ~= 0 then
             call("HINCRBY", P .. "dirQuotaUsedInodes", f, dinodes)

@@ -299,6 +299,33 @@ static void test_far_away(void)
     CU_ASSERT_EQUAL(redis_int("EXISTS delfiles"), 0);
 }
 
+/* Longer than we change, as a stock mount may make it: it can be removed, and counts exactly. */
+static void test_huge(void)
+{
+    const uint64_t huge = (UINT64_C(120) << 50) + 8191;
+    uint64_t d = make_dir("d"), f = make_file("d/f", 0644);
+    char raw[82];
+    uint8_t length[8];
+
+    CU_ASSERT_EQUAL_FATAL(server_text(oneop_server, raw, sizeof(raw), "GET i%" PRIu64, f), 72);
+    put_be64(length, huge);
+    memcpy(raw + 51, length, 8);
+    redis_int("SET i%" PRIu64 " %b", f, raw, (size_t)72);
+    redis_int("INCRBY usedSpace %" PRIu64, huge + 1 - 4096);
+    redis_int("HINCRBY dirUsedSpace %" PRIu64 " %" PRIu64, d, huge + 1 - 4096);
+    CU_ASSERT_EQUAL(attr_of("d/f").length, huge);
+    REFUSED(run(truncate_op(f, 5)), EFBIG);
+    REFUSED(run(fallocate_op(f, 0, 0, 1)), EFBIG);
+    CU_ASSERT_EQUAL(write_at(f, 5, 5, 7), 0);
+    CU_ASSERT_EQUAL(oneop_last.attr.length, huge);
+    CU_ASSERT_EQUAL(run((struct op){.kind = OP_UNLINK, .path = "d/f"}), 0);
+    CU_ASSERT_EQUAL(oneop_last.rflags, OPR_GONE | OPR_DEFERRED);
+    CU_ASSERT_EQUAL(number("GET usedSpace", 0), 4096);
+    CU_ASSERT_EQUAL(number("HGET dirUsedSpace %" PRIu64, d), 0);
+    CU_ASSERT_EQUAL(run(purge_op(f, huge)), 0);
+    CU_ASSERT_EQUAL(oneop_last.extra.len, 12);
+}
+
 static void test_wrong_type(void)
 {
     uint64_t d = make_dir("d"), f = make_file("f", 0200);
@@ -456,8 +483,8 @@ static void test_full_server(void)
 /* clang-format off */
 #define CASES(X) \
     X(repeated_write) X(mtime_differs) X(malformed_records) X(many_records) X(tail_is_kept) \
-    X(open_descriptor) X(quota) X(no_name) X(far_away) X(wrong_type) X(chunk_limits) X(purge) \
-    X(purge_twice) X(full_server)
+    X(open_descriptor) X(quota) X(no_name) X(far_away) X(huge) X(wrong_type) X(chunk_limits) \
+    X(purge) X(purge_twice) X(full_server)
 /* clang-format on */
 
 #define FRESH(name)                                                                                \
