@@ -64,15 +64,15 @@ def killpriv(kw):
 
 
 # --- one function a call: a step on both sides
-def create(path, mode=0o644, size=0, **who):
-    """A file with `size` bytes: made by the mount, copied to the other side."""
-    def action():
-        fd = os.open(m(path), os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-        os.write(fd, b"c" * size)
-        os.close(fd)
-        os.chown(m(path), who.get("uid", 0), who.get("gid", 0))
-        os.chmod(m(path), mode)
-    T.mirror(f"create {path}", action)
+def create(path, mode=0o644, size=0, uid=0, gid=0):
+    """A file with `size` bytes, step by step."""
+    T.step(f"mknod {path}", lambda: os.mknod(m(path), 0o644 | stat.S_IFREG), "MKNOD", path=path, mode=twin.FILE << 12 | 0o644)
+    if size:
+        write(path, 0, size)
+    if uid or gid:
+        chown(path, uid, gid)
+    if mode != 0o644:
+        chmod(path, mode)
 
 
 def write(path, off, size, **kw):
@@ -442,10 +442,11 @@ def deletions():
     truncate("big", 70 * CHUNK)
     write("big", 66 * CHUNK, 7)
     inode = ino("big")
+    if T.ours.env["trash"]:
+        T.step("unlink big", lambda: os.unlink(m("big")), "UNLINK", path="big")
+        return
     r = T.ours("UNLINK", time.time_ns(), path="big")
     os.unlink(m("big"))
-    if T.ours.env["trash"]:
-        return
     T.verdict("a long file is deferred", [] if r.rflags & DEFERRED else [f"  rflags {r.rflags}"])
     r = T.ours("PURGE", time.time_ns(), base=inode, length=70 * CHUNK)
     T.verdict("its slices", [] if len(r.extra) == 24 else [f"  {r.extra!r}"])
