@@ -19,29 +19,7 @@
 #define HEADERS_MAX  256
 #define NOTES_MAX    4096
 
-#if __SIZEOF_POINTER__ == 8
-#define OUR_CLASS ELFCLASS64
-#else
-#define OUR_CLASS ELFCLASS32
-#endif
-
-#if defined(__x86_64__)
-#define OUR_MACHINE EM_X86_64
-#elif defined(__aarch64__)
-#define OUR_MACHINE EM_AARCH64
-#elif defined(__i386__)
-#define OUR_MACHINE EM_386
-#elif defined(__arm__)
-#define OUR_MACHINE EM_ARM
-#elif defined(__riscv)
-#define OUR_MACHINE EM_RISCV
-#elif defined(__powerpc64__)
-#define OUR_MACHINE EM_PPC64
-#elif defined(__s390x__)
-#define OUR_MACHINE EM_S390
-#else
-#error "name the ELF machine of this architecture here"
-#endif
+#define OUR_CLASS (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32)
 
 int program_find(const char *name, char *out, size_t cap)
 {
@@ -89,7 +67,7 @@ static bool read_at(int fd, void *out, size_t len, uint64_t off)
     return pread(fd, out, len, (off_t)off) == (ssize_t)len;
 }
 
-/* NULL when it is an ELF file of our class and machine, else why it is not. */
+/* NULL when it is an ELF file of our word size, else why it is not. */
 static const char *elf_read(struct elf *e)
 {
     if (!read_at(e->fd, &e->head, EI_NIDENT, 0) || memcmp(e->head.e_ident, ELFMAG, SELFMAG) != 0)
@@ -99,13 +77,24 @@ static const char *elf_read(struct elf *e)
                                        : "it is a 64-bit program, libjfspre.so is 32-bit";
     if (!read_at(e->fd, &e->head, sizeof e->head, 0))
         return "its ELF header is cut short";
-    if (e->head.e_machine != OUR_MACHINE)
-        return "it is made for another processor";
     e->segments = e->head.e_phnum <= HEADERS_MAX ? e->head.e_phnum : 0;
     if (e->head.e_phentsize != sizeof e->segment[0] ||
         !read_at(e->fd, e->segment, e->segments * sizeof e->segment[0], e->head.e_phoff))
         return "its program headers cannot be read";
     return NULL;
+}
+
+/* The same, and it has to be for the processor that this program is for. */
+static const char *elf_read_ours(struct elf *e, struct elf *self)
+{
+    const char *why = elf_read(e);
+
+    self->fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    if (self->fd < 0)
+        return why;
+    if (why == NULL && elf_read(self) == NULL && self->head.e_machine != e->head.e_machine)
+        why = "it is made for another processor";
+    return why;
 }
 
 static const ElfW(Phdr) * elf_segment(const struct elf *e, uint32_t type)
@@ -141,43 +130,50 @@ static bool elf_is_go(const struct elf *e)
     return false;
 }
 
+static bool elf_loader(const struct elf *e, char *out, size_t cap)
+{
+    const ElfW(Phdr) *p = elf_segment(e, PT_INTERP);
+
+    if (p == NULL || p->p_filesz == 0 || p->p_filesz >= cap ||
+        !read_at(e->fd, out, p->p_filesz, p->p_offset))
+        return false;
+    out[p->p_filesz] = '\0';
+    return true;
+}
+
+/* Why it is not served, or NULL.  A program with another loader than ours (glibc's) has another
+ * libc. */
+static const char *unserved(const struct elf *e, const struct elf *self, char *text, size_t cap)
+{
+    char loader[PATH_MAX], ours[PATH_MAX];
+
+    if (elf_segment(e, PT_INTERP) == NULL)
+        return "it is statically linked, so nothing can be preloaded";
+    if (!elf_loader(e, loader, sizeof loader))
+        return "the name of its loader cannot be read";
+    if (elf_is_go(e))
+        return "it is a Go program, which calls the kernel without libc";
+    const char *a = strrchr(loader, '/');
+    const char *b = elf_loader(self, ours, sizeof ours) ? strrchr(ours, '/') : NULL;
+    if (a == NULL || b == NULL || strcmp(a, b) == 0)
+        return NULL;
+    snprintf(text, cap, "it uses another libc (its loader is %.150s)", loader);
+    return text;
+}
+
 static void check_elf(int fd, struct program_verdict *v)
 {
-    struct elf e = {.fd = fd};
-    char interp[PATH_MAX] = "", ours[PATH_MAX] = "";
+    struct elf e = {.fd = fd}, self = {.fd = -1};
+    char text[sizeof v->why];
 
-    const char *why = elf_read(&e);
-    if (why != NULL) {
-        snprintf(v->why, sizeof v->why, "%s", why);
-        return;
-    }
-    const ElfW(Phdr) *p = elf_segment(&e, PT_INTERP);
-    if (p == NULL) {
-        snprintf(v->why, sizeof v->why, "it is statically linked, so nothing can be preloaded");
-        return;
-    }
-    if (p->p_filesz == 0 || p->p_filesz >= sizeof interp ||
-        !read_at(fd, interp, p->p_filesz, p->p_offset)) {
-        snprintf(v->why, sizeof v->why, "the name of its loader cannot be read");
-        return;
-    }
-    interp[p->p_filesz] = '\0';
-    if (elf_is_go(&e)) {
-        snprintf(v->why, sizeof v->why, "it is a Go program, which calls the kernel without libc");
-        return;
-    }
-    /* Our own loader is glibc's: a program with another one has another libc. */
-    struct elf self = {.fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC)};
-    p = self.fd >= 0 && elf_read(&self) == NULL ? elf_segment(&self, PT_INTERP) : NULL;
-    if (p != NULL && p->p_filesz < sizeof ours && read_at(self.fd, ours, p->p_filesz, p->p_offset))
-        ours[p->p_filesz] = '\0';
+    const char *why = elf_read_ours(&e, &self);
+    if (why == NULL)
+        why = unserved(&e, &self, text, sizeof text);
     if (self.fd >= 0)
         close(self.fd);
-    const char *a = strrchr(interp, '/'), *b = strrchr(ours, '/');
-    if (a != NULL && b != NULL && strcmp(a, b) != 0)
-        snprintf(v->why, sizeof v->why, "it uses another libc (its loader is %.150s)", interp);
-    else
-        v->served = true;
+    v->served = why == NULL;
+    if (why != NULL)
+        snprintf(v->why, sizeof v->why, "%s", why);
 }
 
 /* --- privileges ------------------------------------------------------------------------------- */
@@ -280,15 +276,17 @@ int program_check(const char *path, struct program_verdict *out)
 
 int program_check_library(const char *path, char *why, size_t cap)
 {
-    struct elf e = {.fd = open(path, O_RDONLY | O_CLOEXEC)};
+    struct elf e = {.fd = open(path, O_RDONLY | O_CLOEXEC)}, self = {.fd = -1};
 
     if (e.fd < 0) {
         int rc = -errno;
         snprintf(why, cap, "%s", strerror(-rc));
         return rc;
     }
-    const char *text = elf_read(&e);
+    const char *text = elf_read_ours(&e, &self);
     close(e.fd);
+    if (self.fd >= 0)
+        close(self.fd);
     if (text == NULL && e.head.e_type != ET_DYN)
         text = "it is not a shared object";
     if (text != NULL)

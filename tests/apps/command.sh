@@ -245,18 +245,31 @@ if [ "$(id -u)" = 0 ]; then
     chmod 4755 "$W/suid"
     says "run: a setuid program is named" 0 "^jfspre: run: $W/suid will not see /jfs: it is setuid" jfspre run "$W/suid"
 fi
-"$PY" - "$W/hello-32" "$W/musl" <<'EOF'
+cat >"$W/go.s" <<'EOF'
+.section .note.go.buildid,"a",@note
+.long 4, 4, 4
+.asciz "Go\0"
+.long 0
+EOF
+${CC:-gcc} -o "$W/go" "$W/hello.c" "$W/go.s" # the note that Go's linker leaves in every program
+says "doctor: a Go program" 1 'program: .*it is a Go program' jfspre doctor "$W/go"
+"$PY" - "$W/hello-32" "$W/musl" "$W/foreign" <<'EOF'
 import shutil, sys
 data = bytearray(open("/bin/true", "rb").read())
 data[4] = 1
 open(sys.argv[1], "wb").write(data)
 data[4] = 2
+machine = data[18:20]
+data[18:20] = b"\x34\x12"
+open(sys.argv[3], "wb").write(data)
+data[18:20] = machine
 at = data.index(b"/lib64/ld-linux-x86-64.so.2") if b"/lib64/ld-linux-x86-64.so.2" in data else -1
 if at >= 0:
     data[at:at + 27] = b"/lib/ld-musl-x86_64.so.1\0\0\0"
 open(sys.argv[2], "wb").write(data)
 EOF
-chmod 755 "$W/hello-32" "$W/musl"
+chmod 755 "$W/hello-32" "$W/musl" "$W/foreign"
+says "doctor: a program for another processor" 1 'program: .*another processor' jfspre doctor "$W/foreign"
 says "doctor: a 32-bit program" 1 'program: .*32-bit' jfspre doctor "$W/hello-32"
 [ "$(uname -m)" != x86_64 ] || says "doctor: another libc" 1 'program: .*another libc .*ld-musl' jfspre doctor "$W/musl"
 
