@@ -47,7 +47,7 @@ enum op_kind {
     OP_GETXATTR,  /* R. path2 = name; extra: value */
     OP_LISTXATTR, /* R. extra: names, each ended by NUL */
     OP_STATFS,    /* R. extra: i64 usedSpace, i64 totalInodes */
-    OP_PATHOF,    /* R. base = directory inode.  extra: its path below the root ("" for the root) */
+    OP_PATHOF,    /* R. base = directory inode.  extra: its path below the root, "/a/b" ("" for the root) */
     OP_MKNOD,     /* file, fifo, device, socket: ino, mode (type<<12 | bits), umask, rdev */
     OP_MKDIR,     /* ino, mode, umask */
     OP_SYMLINK,   /* ino, data = target */
@@ -122,7 +122,8 @@ struct op {
 };
 
 /* op_result.code beside 0 and -errno */
-#define OP_ESCAPE 1 /* the walk left the volume: extra is the native path to use instead */
+#define OP_ESCAPE 1 /* the walk left the volume: extra is the native path to use instead of path \
+                       (rflags 1) or of path2 (rflags 2) */
 
 enum op_rflag {
     OPR_CREATED = 1 << 0,
