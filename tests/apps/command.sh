@@ -209,7 +209,7 @@ print("written", flush=True)
 time.sleep(600)
 EOF
     jfs_background "$PY" "$W/writer.py" $PREFIX/killed
-    eventually 20 grep -q written "$W/background.log"
+    eventually 20 grep -qs written "$W/background.log"
     kill -9 "$BACKGROUND"
     wait "$BACKGROUND" 2>/dev/null || true
     says "status: what a killed writer left" 0 '^this host  1 file in use, 1 with bytes .* \(up to 10 bytes\)$' jfspre status
@@ -250,6 +250,7 @@ cat >"$W/go.s" <<'EOF'
 .long 4, 4, 4
 .asciz "Go\0"
 .long 0
+.section .note.GNU-stack,"",@progbits
 EOF
 ${CC:-gcc} -o "$W/go" "$W/hello.c" "$W/go.s" # the note that Go's linker leaves in every program
 says "doctor: a Go program" 1 'program: .*it is a Go program' jfspre doctor "$W/go"
