@@ -43,11 +43,14 @@ enum op_kind {
                    u64 ino, u16 attrlen, attr.  Names may come twice in different pages.
                    path2 = last name of the page before */
     OP_CHUNKS, /* R. base = inode: chunk indexes off..off+len-1.  extra: for each of them u32 index,
-                  u32 bytes, records.  result: attr.  BY_FD: the inode may be gone already */
+                  u32 bytes, records; at most 256 chunks, and none after 1 MiB of records (at
+                  least one: ask again for the rest).  result: attr.  BY_FD: the inode may be gone
+                  already */
     OP_GETXATTR,  /* R. path2 = name; extra: value */
     OP_LISTXATTR, /* R. extra: names, each ended by NUL */
     OP_STATFS,    /* R. extra: i64 usedSpace, i64 totalInodes */
-    OP_PATHOF,    /* R. base = directory inode.  extra: its path below the root, "/a/b" ("" for the root) */
+    OP_PATHOF,    /* R. base = directory inode.  extra: its path below the root, "/a/b" ("" for the
+                     root) */
     OP_MKNOD,     /* file, fifo, device, socket: ino, mode (type<<12 | bits), umask, rdev */
     OP_MKDIR,     /* ino, mode, umask */
     OP_SYMLINK,   /* ino, data = target */
@@ -78,8 +81,8 @@ enum op_flag {
     OPF_APPEND = 1 << 5,    /* OP_OPEN: O_APPEND given (append-only files allow it) */
     OPF_NOREPLACE = 1 << 6, /* OP_RENAME */
     OPF_EXCHANGE = 1 << 7,  /* OP_RENAME */
-    OPF_KILLPRIV =
-        1 << 8, /* OP_WRITE, OP_TRUNCATE: drop setuid, and setgid where group-execute is set */
+    OPF_KILLPRIV = 1 << 8,  /* OP_WRITE, OP_TRUNCATE, OP_FALLOCATE: drop setuid, and setgid where
+                               group-execute is set */
     OPF_BY_FD = 1 << 9, /* the caller holds the object open: no access check on it (ftruncate) */
     OPF_NOFOLLOW2 =
         1 << 10,         /* as NOFOLLOW for path2: never set today, path2 is always a new name */
@@ -122,8 +125,9 @@ struct op {
 };
 
 /* op_result.code beside 0 and -errno */
-#define OP_ESCAPE 1 /* the walk left the volume: extra is the native path to use instead of path \
-                       (rflags 1) or of path2 (rflags 2) */
+/* The walk left the volume: extra is the native path to use instead of path (rflags 1) or of path2
+ * (rflags 2). */
+#define OP_ESCAPE 1
 
 enum op_rflag {
     OPR_CREATED = 1 << 0,
