@@ -458,6 +458,13 @@ static void test_purge_twice(void)
     CU_ASSERT_EQUAL(run(op), 0);
     CU_ASSERT_EQUAL(oneop_last.rflags, OPR_GONE | OPR_DEFERRED);
     CU_ASSERT_EQUAL(redis_int("ZCARD delfiles"), 1);
+    struct op chunks = on(OP_CHUNKS, f); /* who holds it open still reads it */
+    chunks.len = 2;
+    CU_ASSERT_EQUAL(run(chunks), 0);
+    CU_ASSERT_EQUAL(oneop_last.extra.len, 2 * 8 + 3 * 24);
+    CU_ASSERT_FALSE(oneop_last.has_attr);
+    chunks.flags = 0;
+    CU_ASSERT_EQUAL(run(chunks), -ENOENT);
     CU_ASSERT_EQUAL(run(purge_op(f, 2 * CHUNK_BYTES + 5)), 0);
     CU_ASSERT_EQUAL(oneop_last.extra.len, 36);
     CU_ASSERT_EQUAL(redis_int("EXISTS delfiles"), 0);
