@@ -113,25 +113,46 @@ static bool has_library(const char *list)
     return false;
 }
 
-/* LD_PRELOAD=us:rest, without other spellings of us (relative ones would load a second copy). */
-static char *preload_entry(char *out, const char *list)
+static bool is_library(const char *name, size_t len)
 {
     const char *base = last_part(library, strlen(library));
+    const char *last = last_part(name, len);
+    size_t n = (size_t)(name + len - last);
 
-    out = stpcpy(stpcpy(out, "LD_PRELOAD="), library);
-    while (*list != '\0') {
-        size_t n = strcspn(list, ": ");
-        const char *last = last_part(list, n);
-        if (n > 0 &&
-            ((size_t)(list + n - last) != strlen(base) || memcmp(last, base, strlen(base)) != 0)) {
-            *out++ = ':';
-            out = mempcpy(out, list, n);
-        }
+    return n == strlen(base) && memcmp(last, base, n) == 0;
+}
+
+static bool lists_library(const char *list)
+{
+    for (size_t n; *list != '\0'; list += strspn(list, ": ")) {
+        n = strcspn(list, ": ");
+        if (is_library(list, n))
+            return true;
         list += n;
-        list += *list != '\0';
     }
-    *out++ = '\0';
-    return out;
+    return false;
+}
+
+/* Another spelling of us (a relative one) would load a second copy: ours stands in its place, else
+ * in front. */
+static void preload_entry(char *out, const char *list)
+{
+    bool placed = !lists_library(list);
+
+    out = stpcpy(out, "LD_PRELOAD=");
+    if (placed)
+        out = stpcpy(stpcpy(out, library), ":");
+    for (; *list != '\0'; list += strspn(list, ": ")) {
+        size_t n = strcspn(list, ": ");
+        bool us = is_library(list, n);
+        if (us && !placed)
+            out = stpcpy(stpcpy(out, library), ":");
+        else if (n > 0 && !us)
+            out = stpcpy(mempcpy(out, list, n), ":");
+        placed = placed || us;
+        list += n;
+    }
+    out[-1] = '\0'; /* the last colon */
 }
 
 static bool is_in(char *const envp[], const char *entry)
@@ -180,7 +201,7 @@ int exec_env_make(struct exec_env *e, char *const envp[], bool fds, bool cwd)
     if (l.complete)
         return 0;
     size_t rows = l.count + (size_t)kept_count + 4;
-    e->bytes = rows * sizeof(char *) + sizeof("LD_PRELOAD=:") + strlen(library) + strlen(l.list);
+    e->bytes = rows * sizeof(char *) + sizeof("LD_PRELOAD=::") + strlen(library) + strlen(l.list);
     e->mem = exec_alloc(e->bytes);
     if (e->mem == NULL)
         return -ENOMEM;
