@@ -1,9 +1,10 @@
 /*
  * fsck - what `jfspre fsck` gathers from one scan of the metadata, and the checks over it.
  *
- * The scan (fsck_scan.c) sorts everything into arrays; a key or a field may come twice in a scan,
- * so duplicates are dropped after sorting.  Then: names and inodes (fsck_tree.c), slices and blocks
- * (fsck_data.c), counters and statistics (fsck_count.c).  A million files take about 200 MB.
+ * The scan (fsck_scan.c, fsck_read.c) sorts everything into arrays; a key or a field may come twice
+ * in a scan, so duplicates are dropped after sorting.  Then: names and inodes (fsck_tree.c), slices
+ * and blocks (fsck_data.c), counters and statistics (fsck_count.c).  A million files take about 200
+ * MB.
  */
 #ifndef JFSPRE_TOOLS_FSCK_H
 #define JFSPRE_TOOLS_FSCK_H
@@ -118,6 +119,7 @@ struct fsck {
     uint64_t files, dirs, others, slices, blocks, bytes;
 };
 
+int fsck_read(void *f, const struct engine_item *it); /* an engine_visit */
 /* CMD_OK or CMD_USAGE, said. */
 int fsck_scan(struct fsck *f);
 void fsck_free(struct fsck *f);
