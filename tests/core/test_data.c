@@ -273,6 +273,12 @@ static void test_far_away(void)
 {
     uint64_t f = make_file("f", 0644), g = make_file("g", 0644);
 
+    CU_ASSERT_EQUAL(run(truncate_op(g, CHUNK_BYTES * 3 + 1)), 0);
+    CU_ASSERT_EQUAL(records(g, 0), 1);
+    CU_ASSERT_EQUAL(records(g, 1), 0); /* no list means zeros */
+    CU_ASSERT_EQUAL(records(g, 3), 1);
+    CU_ASSERT_EQUAL(run(truncate_op(g, 0)), 0);
+    redis_int("DEL c%" PRIu64 "_0 c%" PRIu64 "_3", g, g);
     CU_ASSERT_EQUAL(run(truncate_op(f, LENGTH_MAX)), 0);
     CU_ASSERT_EQUAL(write_at(f, CHUNK_BYTES * 3, 10, 7), 0);
     CU_ASSERT_EQUAL(write_at(f, CHUNK_BYTES * 100000, 10, 8), 0);
