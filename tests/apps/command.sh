@@ -125,6 +125,22 @@ says "format: Redis refuses: the place can be used again" 1 '^jfspre: format: ' 
 rcli config set maxmemory 0 >/dev/null
 case_of "format: after a failure" format_ours
 
+if [ "$(id -u)" = 0 ]; then # the default place, as stock has it
+    mkdir "$W/nobody" && chown nobody "$W/nobody"
+    as_nobody() { setpriv --reuid nobody --regid nogroup --clear-groups env HOME="$W/nobody" "$@"; }
+    rcli flushdb >/dev/null
+    says "format: the default place" 0 "blocks $W/nobody/.juicefs/local/vol/\$" as_nobody "$JFSPRE" format "$META" vol
+    rcli get setting | grep Bucket >"$W/bucket.ours"
+    if [ -n "$JUICEFS" ] && as_nobody "$JUICEFS" version >/dev/null 2>&1; then
+        rcli flushdb >/dev/null && rm -r "$W/nobody/.juicefs"
+        quiet as_nobody "$JUICEFS" format "$META" vol
+        rcli get setting | grep Bucket >"$W/bucket.stock"
+        same "format: the default place is stock's" "$W/bucket.ours" "$W/bucket.stock"
+    fi
+    rcli flushdb >/dev/null && rm -rf "$BUCKET"
+    quiet format_ours
+fi
+
 # a password in the arguments is not in ps, nor in what is said
 rcli config set requirepass s3cret >/dev/null
 says "a wrong password" 2 '^jfspre: status: ' "$JFSPRE" status "unix://:hunter2@$SOCK?db=0"
