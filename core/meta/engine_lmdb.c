@@ -140,6 +140,7 @@ static int change(struct engine_lmdb *e, int (*fn)(struct engine_lmdb *e, void *
 struct ids {
     const char *key;
     uint32_t n;
+    int64_t lowest;
     uint64_t first;
 };
 
@@ -147,17 +148,23 @@ static int take(struct engine_lmdb *e, void *ctx)
 {
     struct ids *ids = ctx;
     int64_t last;
-    int rc = string_incr(e->kv, ids->key, ids->n, &last);
-    /* the counter is the last id handed out; 0 and 1 are no inodes of ours */
-    while (rc == 0 && last - (int64_t)ids->n + 1 <= 1)
-        rc = string_incr(e->kv, ids->key, 2, &last);
+    int rc;
+    /* The counter is the last id handed out.  A fresh volume's first range would hold the root: the
+     * next one does not. */
+    do
+        rc = string_incr(e->kv, ids->key, ids->n, &last);
+    while (rc == 0 && last - (int64_t)ids->n + 1 < ids->lowest);
     ids->first = (uint64_t)last - ids->n + 1;
     return rc;
 }
 
 static int take_ids(struct engine *engine, enum id_kind kind, uint32_t n, uint64_t *first)
 {
-    struct ids ids = {.key = kind == ID_INODE ? "nextinode" : "nextchunk", .n = n};
+    struct ids ids = {.key = kind == ID_INODE ? "nextinode" : "nextchunk",
+                      .n = n,
+                      .lowest = kind == ID_INODE ? INO_ROOT + 1 : 1};
+    if (n == 0)
+        return -EINVAL;
     int rc = change(of(engine), take, &ids);
     *first = ids.first;
     return rc;

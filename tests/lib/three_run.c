@@ -1,0 +1,269 @@
+/*
+ * three_run.c - a sequence in three worlds, and the shortest part of it that still disagrees.
+ */
+#include "tests/lib/three_internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CHECK_EVERY 100
+#define SHRINK_RUNS 1500
+#define SHRINK_MS   180000
+
+struct failure {
+    bool is;
+    size_t at;     /* the step after which it was seen */
+    char kind[80]; /* coarse: shrinking stays with it */
+    char text[3000];
+};
+
+static void failed(struct failure *f, size_t at, const char *kind, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+static void failed(struct failure *f, size_t at, const char *kind, const char *fmt, ...)
+{
+    va_list ap;
+    if (f->is)
+        return;
+    f->is = true;
+    f->at = at;
+    snprintf(f->kind, sizeof(f->kind), "%s", kind);
+    va_start(ap, fmt);
+    vsnprintf(f->text, sizeof(f->text), fmt, ap);
+    va_end(ap);
+}
+
+static const char *code_name(int64_t code)
+{
+    static char text[4][40];
+    static unsigned next;
+    char *t = text[next++ % 4];
+    if (code < 0)
+        snprintf(t, sizeof(text[0]), "%s",
+                 strerrorname_np((int)-code) != NULL ? strerrorname_np((int)-code) : "(no errno)");
+    else
+        snprintf(t, sizeof(text[0]), "%" PRId64, code);
+    return t;
+}
+
+static bool is_known(const struct three *t, const struct step *s, int64_t ours, int64_t kernel)
+{
+    for (size_t i = 0; i < t->nknown; i++) {
+        if (t->known[i].kind == s->kind && t->known[i].ours == ours && t->known[i].kernel == kernel)
+            return true;
+    }
+    return false;
+}
+
+static void differ(struct failure *f, size_t at, const struct step *s, const struct world *x,
+                   const struct answer *a, const struct world *y, const struct answer *b)
+{
+    char kind[80];
+    snprintf(kind, sizeof(kind), "%s %s-%s %s", step_name(s->kind), x->name, y->name,
+             a->code != b->code ? "code" : "text");
+    failed(f, at, kind, "%s: %s says %s %s%s\n%*s %s says %s %s%s", step_name(s->kind), x->name,
+           code_name(a->code), a->text, a->exact, (int)strlen(step_name(s->kind)) + 1, "", y->name,
+           code_name(b->code), b->text, b->exact);
+}
+
+static void one_step(struct three *t, const struct variant *v, struct worlds *w,
+                     const struct step *s, size_t at, struct failure *f, int64_t *code)
+{
+    static struct answer r, l, k;
+    three_vfs_step(&w->redis, s, &r);
+    three_vfs_step(&w->lmdb, s, &l);
+    *code = r.code;
+    if (r.code != l.code || r.escaped != l.escaped || strcmp(r.text, l.text) != 0 ||
+        strcmp(r.exact, l.exact) != 0) {
+        differ(f, at, s, &w->redis, &r, &w->lmdb, &l);
+        return;
+    }
+    if (v->no_kernel)
+        return;
+    if (r.escaped) {
+        if (s->kind == STEP_OPEN && w->kernel.handle[s->h].fd >= 0) {
+            close(w->kernel.handle[s->h].fd);
+            w->kernel.handle[s->h].fd = -1;
+        }
+        return;
+    }
+    three_kernel_step(&w->kernel, s, &k);
+    if (r.code != k.code && is_known(t, s, r.code, k.code))
+        return;
+    if (r.code != k.code || strcmp(r.text, k.text) != 0) {
+        r.exact[0] = '\0';
+        differ(f, at, s, &w->redis, &r, &w->kernel, &k);
+    }
+}
+
+/* The first line that differs. */
+static void compare(struct failure *f, size_t at, const char *what, const struct world *x,
+                    const struct buf *a, const struct world *y, const struct buf *b)
+{
+    const char *p = a->len > 0 ? (const char *)a->data : "",
+               *q = b->len > 0 ? (const char *)b->data : "";
+    char kind[80];
+    size_t i = 0, line = 0;
+    if (a->len == b->len && memcmp(p, q, a->len) == 0)
+        return;
+    while (i < a->len && i < b->len && p[i] == q[i]) {
+        if (p[i++] == '\n')
+            line = i;
+    }
+    int n = i < a->len || line < a->len ? (int)strcspn(p + line, "\n") : 0;
+    int m = line < b->len ? (int)strcspn(q + line, "\n") : 0;
+    snprintf(kind, sizeof(kind), "%s %s-%s", what, x->name, y->name);
+    failed(f, at, kind, "%s\n  %s: %.*s\n  %s: %.*s", what, x->name, n < 1200 ? n : 1200, p + line,
+           y->name, m < 1200 ? m : 1200, q + line);
+}
+
+static void check(const struct variant *v, struct worlds *w, size_t at, struct failure *f)
+{
+    struct buf r = {0}, l = {0}, k = {0};
+    three_become(0);
+    three_vfs_tree(&w->redis, &r);
+    three_vfs_tree(&w->lmdb, &l);
+    compare(f, at, "tree", &w->redis, &r, &w->lmdb, &l);
+    if (!v->no_kernel) {
+        three_kernel_tree(&w->kernel, &k);
+        compare(f, at, "tree", &w->redis, &r, &w->kernel, &k);
+    }
+    buf_clear(&r);
+    buf_clear(&l);
+    int rr = three_dump(&w->redis, &r), rl = three_dump(&w->lmdb, &l);
+    if (rr < 0 || rl < 0)
+        failed(f, at, "dump", "dump: redis %s, lmdb %s", code_name(rr), code_name(rl));
+    if (f->is == false)
+        compare(f, at, "dump", &w->redis, &r, &w->lmdb, &l);
+    buf_free(&r);
+    buf_free(&l);
+    buf_free(&k);
+}
+
+/* Runs the steps, or draws n of them with g and keeps them in *s. */
+static int run(struct three *t, const struct variant *v, struct steps *s, struct gen *g, size_t n,
+               struct failure *f)
+{
+    struct moment now = {.sec = THREE_CLOCK};
+    struct worlds w;
+    memset(f, 0, sizeof(*f));
+    clock_fix(&now);
+    int rc = worlds_open(t, v, &w);
+    for (size_t i = 0; rc == 0 && !f->is && i < n; i++) {
+        struct step *step = &s->step[i];
+        int64_t code;
+        if (g != NULL) {
+            gen_step(g, step);
+            s->n = i + 1;
+        }
+        uint64_t nsec = now.nsec + step->dt_ms % 1000 * UINT64_C(1000000);
+        now.sec += step->dt_ms / 1000 + (int64_t)(nsec / 1000000000);
+        now.nsec = (uint32_t)(nsec % 1000000000);
+        clock_fix(&now);
+        one_step(t, v, &w, step, i, f, &code);
+        t->tried[step->kind]++;
+        t->worked[step->kind] += code >= 0;
+        if (g != NULL)
+            gen_learn(g, step, code);
+        if (!f->is && (i + 1 == n || (g != NULL && i % CHECK_EVERY == CHECK_EVERY - 1)))
+            check(v, &w, i, f);
+    }
+    worlds_close(t, &w);
+    clock_fix(NULL);
+    return rc;
+}
+
+/* --- shrinking -----------------------------------------------------------------------------------
+ */
+
+/* Delta debugging: leaves out ever smaller parts as long as the same kind of failure stays. */
+static void shrink(struct three *t, const struct variant *v, struct steps *s, struct failure *f)
+{
+    struct steps less = {.step = calloc(s->n, sizeof(*s->step))};
+    uint64_t end = clock_mono_ms() + SHRINK_MS;
+    int runs = 0;
+    s->n = f->at + 1;
+    for (size_t part = s->n / 2; part > 0 && runs < SHRINK_RUNS; part /= 2) {
+        for (size_t from = 0; from < s->n && runs < SHRINK_RUNS && clock_mono_ms() < end;) {
+            size_t take = from + part < s->n ? part : s->n - from;
+            struct failure g;
+            memcpy(less.step, s->step, from * sizeof(*s->step));
+            memcpy(less.step + from, s->step + from + take,
+                   (s->n - from - take) * sizeof(*s->step));
+            less.n = s->n - take;
+            runs++;
+            if (less.n > 0 && run(t, v, &less, NULL, less.n, &g) == 0 && g.is &&
+                strcmp(g.kind, f->kind) == 0) {
+                memcpy(s->step, less.step, less.n * sizeof(*s->step));
+                s->n = g.at + 1;
+                *f = g;
+            } else {
+                from += take;
+            }
+        }
+    }
+    free(less.step);
+    fprintf(stderr, "shrunk in %d runs:\n", runs);
+}
+
+static void report(const struct variant *v, const struct steps *s, const struct failure *f)
+{
+    char line[4 * THREE_PATH];
+    for (size_t i = 0; i < s->n && i <= f->at; i++) {
+        step_print(&s->step[i], line, sizeof(line));
+        fprintf(stderr, "    \"%s\",\n", line);
+    }
+    fprintf(stderr, "%s: %s\n", v->name, f->text);
+}
+
+int three_random(struct three *t, const struct variant *v, uint64_t seed, size_t n)
+{
+    static struct gen g;
+    struct steps s = {.step = calloc(n, sizeof(*s.step))};
+    struct failure f;
+    gen_init(&g, seed, v->people && getuid() == 0);
+    int rc = run(t, v, &s, &g, n, &f);
+    if (rc == 0 && f.is) {
+        fprintf(stderr, "%s, seed %" PRIu64 ", step %zu of %zu: %s\n", v->name, seed, f.at, n,
+                f.text);
+        shrink(t, v, &s, &f);
+        report(v, &s, &f);
+        rc = 1;
+    }
+    free(s.step);
+    return rc;
+}
+
+int three_fixed(struct three *t, const struct variant *v, const char *const *lines)
+{
+    struct steps s = {0};
+    struct failure f;
+    while (lines[s.n] != NULL)
+        s.n++;
+    s.step = calloc(s.n, sizeof(*s.step));
+    for (size_t i = 0; i < s.n; i++) {
+        if (!step_parse(lines[i], &s.step[i])) {
+            fprintf(stderr, "not a step: %s\n", lines[i]);
+            free(s.step);
+            return -EINVAL;
+        }
+    }
+    int rc = run(t, v, &s, NULL, s.n, &f);
+    if (rc == 0 && f.is) {
+        report(v, &s, &f);
+        rc = 1;
+    }
+    free(s.step);
+    return rc;
+}
+
+void three_counts(const struct three *t)
+{
+    for (int k = 0; k < STEP_KINDS; k++)
+        printf("%s %u/%u%s", step_name((enum step_kind)k), t->worked[k], t->tried[k],
+               k % 6 == 5 || k == STEP_KINDS - 1 ? "\n" : ", ");
+}
