@@ -87,10 +87,22 @@ static void scripts(void)
     unlink(path);
 }
 
+/* A sanitizer's runtime must be first in the list, so it cannot be left out of an environment. */
+static char *sanitizer(void)
+{
+    static char entry[PATH_MAX];
+    const char *list = getenv("LD_PRELOAD");
+
+    if (list == NULL || strstr(list, "san.so") == NULL)
+        return NULL;
+    snprintf(entry, sizeof(entry), "LD_PRELOAD=%s", list);
+    return entry;
+}
+
 static void programs(void)
 {
     char *argv[] = {(char *)(uintptr_t) "zero", (char *)(uintptr_t) "text", NULL};
-    char *envp[] = {(char *)(uintptr_t) "ONLY=this", NULL};
+    char *envp[] = {(char *)(uintptr_t) "ONLY=this", sanitizer(), NULL};
     int fd;
 
     copy_program("/bin/echo", "echo-here");
