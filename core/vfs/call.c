@@ -57,11 +57,32 @@ int result_code(const struct op_result *res, struct vfs_loc *loc)
     return VFS_ESCAPE;
 }
 
-int request_call(struct vfs *v, struct request *r, struct vfs_loc *loc)
+/* Refusals that come from the server, not from the rules of the op, have its words in extra. */
+static void log_refusal(struct vfs *v, const struct op_result *res)
+{
+    if ((res->code == -EIO || res->code == -ENOSPC || res->code == -EROFS) && res->extra.len > 0)
+        vfs_fail(v, 0, "%s: %.*s", v->config.prefix, (int)res->extra.len,
+                 (const char *)res->extra.data);
+}
+
+int vfs_call(struct vfs *v, struct op *ops, size_t n, struct op_result *res)
 {
     int rc = vfs_ready(v);
-    if (rc == 0)
-        rc = meta_call(v->meta, &r->op, 1, &r->res);
+    if (rc < 0)
+        return rc;
+    rc = meta_call(v->meta, ops, n, res);
+    if (rc < 0)
+        return vfs_fail(v, rc, "%s: %s", v->config.prefix, meta_error(v->meta));
+    for (size_t i = 0; i < n; i++)
+        log_refusal(v, &res[i]);
+    return 0;
+}
+
+int request_call(struct vfs *v, struct request *r, struct vfs_loc *loc)
+{
+    int rc = vfs_call(v, &r->op, 1, &r->res);
+    if (rc == 0 && r->res.code == -ENOENT)
+        removed_answer(v, r);
     return rc < 0 ? rc : result_code(&r->res, loc);
 }
 
@@ -137,10 +158,14 @@ void vfs_drop_slices(struct vfs *v, const struct buf *pairs)
 
 int vfs_fail(struct vfs *v, int rc, const char *fmt, ...)
 {
+    char text[sizeof v->error];
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(v->error, sizeof v->error, fmt, ap);
+    vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    log_at(LOG_ERROR, "%s", v->error);
+    if (strcmp(text, v->error) != 0) {
+        memcpy(v->error, text, sizeof text);
+        log_at(LOG_ERROR, "%s", text);
+    }
     return rc;
 }

@@ -265,9 +265,7 @@ int commit_send(struct vfs *v, struct commit *c, const struct op_result **own)
         *own = NULL;
     if (c->n == 0)
         return 0;
-    int rc = vfs_ready(v);
-    if (rc == 0)
-        rc = meta_call(v->meta, c->ops, c->n, c->res);
+    int rc = vfs_call(v, c->ops, c->n, c->res);
     if (rc < 0) {
         struct staging_owner owner;
         staging_enter(v->staging, &owner);

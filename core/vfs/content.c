@@ -187,8 +187,7 @@ static int chunk_part(struct vfs *v, const struct view_key *key, uint32_t pos, u
         if (attempt > 0)
             usleep((useconds_t)attempt * 100 * 1000);
     }
-    return vfs_fail(v, -EIO, "inode %llu: a block of chunk %u is missing in the store",
-                    (unsigned long long)key->ino, key->chunk);
+    return -EIO; /* the store has named the block */
 }
 
 static int each_chunk(struct vfs *v, uint64_t ino, struct moment mtime, uint64_t off, uint64_t len,
@@ -219,4 +218,47 @@ int content_copy(struct vfs *v, uint64_t ino, struct moment mtime, uint64_t off,
 {
     struct target to = {.out = NULL, .fd = fd, .removed = removed};
     return each_chunk(v, ino, mtime, off, len, to);
+}
+
+/* The view of a chunk, cached or asked for. */
+static int view_of(struct vfs *v, const struct view_key *key, struct view **out)
+{
+    *out = view_cached(v, key);
+    return *out != NULL ? 0 : view_fetch(v, key, false, out);
+}
+
+/* First offset at or after pos, in one chunk, that is data (or a hole); CHUNK_BYTES: none. */
+static uint64_t seek_view(const struct view *w, uint64_t pos, bool data)
+{
+    uint64_t last = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        const struct record *r = &w->piece[i];
+        last = (uint64_t)r->pos + r->len;
+        if (last > pos && (r->id != 0) == data)
+            return r->pos > pos ? r->pos : pos;
+    }
+    if (data)
+        return CHUNK_BYTES;
+    return last > pos ? last : pos; /* what follows the last piece is zeros */
+}
+
+int content_seek(struct vfs *v, uint64_t ino, struct moment mtime, uint64_t end, bool data,
+                 uint64_t *off)
+{
+    while (*off < end) {
+        struct view_key key = {.ino = ino, .mtime = mtime, .chunk = (uint32_t)(*off / CHUNK_BYTES)};
+        uint64_t base = key.chunk * CHUNK_BYTES;
+        struct view *w;
+        int rc = view_of(v, &key, &w);
+        if (rc < 0)
+            return rc;
+        uint64_t at = seek_view(w, *off - base, data);
+        view_put(w);
+        *off = base + at;
+        if (at < CHUNK_BYTES)
+            break;
+    }
+    if (*off > end)
+        *off = end;
+    return 0;
 }

@@ -178,20 +178,37 @@ int vfs_direct(struct vfs *v, int fd, const struct vfs_fd *f, enum vfs_use use)
     return rc;
 }
 
-/* Bytes that live in the volume are not looked at for holes: all of them count as data, which
- * lseek(2) allows. */
+/* Below `published` the records know the holes, above it the staging file does. */
+static off_t seek_published(struct vfs *v, const struct slot *s, int fd, off_t off, int whence)
+{
+    struct stat sb;
+    if (fstat(fd, &sb) != 0)
+        return -errno;
+    if (off < 0 || off >= sb.st_size)
+        return -ENXIO;
+    uint64_t end = s->published < (uint64_t)sb.st_size ? s->published : (uint64_t)sb.st_size;
+    uint64_t at = (uint64_t)off;
+    int rc = content_seek(v, s->ino, slot_mtime(s), end, whence == SEEK_DATA, &at);
+    if (rc < 0)
+        return rc;
+    off_t to = (off_t)at;
+    if (at == end) {
+        if (at < (uint64_t)sb.st_size)
+            to = lseek(fd, to, whence);
+        else if (whence == SEEK_DATA)
+            return -ENXIO;
+        if (to < 0)
+            return -errno;
+    }
+    return lseek(fd, to, SEEK_SET);
+}
+
 off_t vfs_lseek(struct vfs *v, int fd, const struct vfs_fd *f, off_t off, int whence)
 {
     struct slot *s = whence == SEEK_DATA || whence == SEEK_HOLE ? lock_file(v, f) : NULL;
-    struct stat sb;
-    off_t to = off;
+    off_t to;
     if (s != NULL && (off < 0 || (uint64_t)off < s->published)) {
-        if (fstat(fd, &sb) != 0)
-            to = -errno;
-        else if (off < 0 || off >= sb.st_size)
-            to = -ENXIO;
-        else
-            to = lseek(fd, whence == SEEK_DATA ? off : sb.st_size, SEEK_SET);
+        to = seek_published(v, s, fd, off, whence);
     } else {
         to = lseek(fd, off, whence);
         if (to < 0)

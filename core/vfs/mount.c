@@ -91,6 +91,8 @@ static int make_ready(struct vfs *v)
                         v->config.prefix, staging_uuid(v->staging));
     if (v->store == NULL) {
         rc = store_open(s, &v->store, why, sizeof why);
+        if (rc == -ENOENT || rc == -ENOTDIR)
+            rc = -EIO; /* a program would take it for an answer about its own path */
         if (rc < 0)
             return vfs_fail(v, rc, "%s: %s", v->config.prefix, why);
     }

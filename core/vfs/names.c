@@ -272,6 +272,8 @@ int vfs_rmdir(struct vfs *v, struct vfs_loc *loc)
         staging_enter(v->staging, &owner);
         staging_drop_dir(v->staging, r.res.ino);
         staging_leave(&owner);
+        if ((r.res.rflags & OPR_GONE) != 0 && r.res.has_attr)
+            removed_note(v, r.res.ino, r.res.parent, &r.res.attr);
     }
     request_fini(&r);
     return rc;

@@ -488,6 +488,35 @@ static void sweep_locked(struct staging *st)
     }
 }
 
+/* A killed process had written through its wrappers and not closed.  Half a file under the name of
+ * a whole one is worse than none, so it is not published: l/INO-GEN keeps it. */
+static void set_aside_locked(struct staging *st, uint32_t number)
+{
+    struct slot *s = &st->t->slot[number];
+    char name[32], aside[64];
+    name_of('s', number, name);
+    snprintf(aside, sizeof aside, "l/%llu-%u", (unsigned long long)s->ino, s->gen);
+    mkdirat(st->dir, "l", 0700);
+    if (renameat(st->dir, name, st->dir, aside) == 0)
+        log_at(LOG_WARN, "inode %llu: what a killed process had not closed is kept as %s/%s",
+               (unsigned long long)s->ino, st->path, aside);
+    s->flags = 0;
+    s->gen++;
+    s->published = 0;
+    s->dirty_lo = UINT64_MAX;
+    s->dirty_hi = 0;
+    s->seen_len = 0;
+}
+
+/* Whoever writes past our wrappers cannot commit, so the next one does it for him. */
+static bool is_unfinished(struct staging *st, uint32_t number)
+{
+    const struct slot *s = &st->t->slot[number];
+    struct stat sb;
+    return (s->flags & (SLOT_DIRECT | SLOT_MAPPED | SLOT_GONE)) == 0 && s->dirty_hi > s->dirty_lo &&
+           staging_stat(st, number, &sb) == 0 && staging_is_dirty(s, &sb);
+}
+
 int staging_hold(struct staging *st, uint64_t ino, int flags, uint32_t *number,
                  enum staging_how *how)
 {
@@ -499,6 +528,10 @@ int staging_hold(struct staging *st, uint64_t ino, int flags, uint32_t *number,
     *how = STAGING_NEW;
     if (n != 0) {
         *how = alone_locked(st, n) ? STAGING_ABANDONED : STAGING_SHARED;
+        if (*how == STAGING_ABANDONED && is_unfinished(st, n)) {
+            set_aside_locked(st, n);
+            *how = STAGING_NEW;
+        }
     } else {
         sweep_locked(st);
         n = take_locked(st->t, ino);

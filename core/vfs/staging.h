@@ -89,7 +89,8 @@ int staging_name_of(const char *link, const char *cache_dir, char uuid[64], uint
 enum staging_how {
     STAGING_NEW,       /* made now */
     STAGING_SHARED,    /* somebody holds it open */
-    STAGING_ABANDONED, /* a process ended without giving it back: what it wrote may be in it */
+    STAGING_ABANDONED, /* a process ended without giving it back: what a program wrote past our
+                          wrappers may be in it */
 };
 int staging_hold(struct staging *st, uint64_t ino, int flags, uint32_t *number,
                  enum staging_how *how);

@@ -31,6 +31,13 @@ struct view_key {
     uint32_t chunk;
 };
 
+/* A directory that this process removed. */
+#define REMOVED_KEPT 16
+struct removed {
+    uint64_t ino, parent;
+    struct attr attr;
+};
+
 struct vfs {
     struct config config; /* own copies */
     struct meta *meta;
@@ -46,6 +53,8 @@ struct vfs {
         struct view_key key;
         struct view *view;
     } views[VIEWS_CACHED];
+    unsigned removed_next;
+    struct removed removed[REMOVED_KEPT];
     char error[512];
 };
 
@@ -73,7 +82,17 @@ void vfs_put_inode(struct vfs *v, uint64_t ino); /* it was not used after all */
 uint16_t vfs_umask(struct vfs *v);
 /* Blocks of (id, size) pairs that the metadata does not name any more. */
 void vfs_drop_slices(struct vfs *v, const struct buf *pairs);
+/* meta_call() of a volume that is ready; what the server itself failed with is logged. */
+int vfs_call(struct vfs *v, struct op *ops, size_t n, struct op_result *res);
+/* Keeps the text for vfs_error() and logs it, unless it is what was logged last. */
 int vfs_fail(struct vfs *v, int rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* --- removed.c -------------------------------------------------------------------------------- */
+
+void removed_note(struct vfs *v, uint64_t ino, uint64_t parent, const struct attr *a);
+/* The request named nothing; true: its base is a directory removed here, and r->res is the answer.
+ */
+bool removed_answer(struct vfs *v, struct request *r);
 
 /* --- content.c: bytes of a file that live in the volume --------------------------------------- */
 
@@ -84,6 +103,9 @@ int content_read(struct vfs *v, uint64_t ino, struct moment mtime, uint64_t off,
  * the data waits for OP_PURGE. */
 int content_copy(struct vfs *v, uint64_t ino, struct moment mtime, uint64_t off, uint64_t len,
                  bool removed, int fd);
+/* Moves *off to the first data (or hole) at or after it, at most to end.  By whole records. */
+int content_seek(struct vfs *v, uint64_t ino, struct moment mtime, uint64_t end, bool data,
+                 uint64_t *off);
 /* A chunk list that came along with another answer. */
 void content_hint(struct vfs *v, uint64_t ino, struct moment mtime, uint32_t chunk,
                   const void *records, size_t bytes);

@@ -1,0 +1,69 @@
+/*
+ * removed.c - directories that this process removed and may still have open or be in.
+ *
+ * The volume forgets a removed directory; the kernel does not while somebody holds it.  What is
+ * remembered here answers fstat(2) on it, open(".") and "..", for the last few.
+ */
+#include "core/vfs/vfs_internal.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+void removed_note(struct vfs *v, uint64_t ino, uint64_t parent, const struct attr *a)
+{
+    pthread_mutex_lock(&v->lock);
+    struct removed *r = &v->removed[v->removed_next++ % REMOVED_KEPT];
+    *r = (struct removed){.ino = ino, .parent = parent, .attr = *a};
+    r->attr.nlink = 0;
+    pthread_mutex_unlock(&v->lock);
+}
+
+static bool find(struct vfs *v, uint64_t ino, struct removed *out)
+{
+    bool found = false;
+    pthread_mutex_lock(&v->lock);
+    for (unsigned i = 0; i < REMOVED_KEPT && !found; i++) {
+        found = v->removed[i].ino == ino;
+        if (found)
+            *out = v->removed[i];
+    }
+    pthread_mutex_unlock(&v->lock);
+    return found;
+}
+
+static void set_mode(struct vfs *v, uint64_t ino, uint32_t mode)
+{
+    pthread_mutex_lock(&v->lock);
+    for (unsigned i = 0; i < REMOVED_KEPT; i++) {
+        if (v->removed[i].ino == ino)
+            v->removed[i].attr.mode = mode & 07777;
+    }
+    pthread_mutex_unlock(&v->lock);
+}
+
+bool removed_answer(struct vfs *v, struct request *r)
+{
+    struct op *op = &r->op;
+    const char *path = op->path != NULL ? op->path : "";
+    struct removed d;
+
+    if (op->base == 0 || op->base == INO_ROOT || !find(v, op->base, &d))
+        return false;
+    while (path[0] == '.' && path[1] == '/')
+        path += 1 + strspn(path + 1, "/");
+    if (path[0] == '.' && path[1] == '.' && (path[2] == '/' || path[2] == '\0')) {
+        op->base = d.parent;
+        op->path = path + 2 + strspn(path + 2, "/");
+        r->res.code = meta_call(v->meta, op, 1, &r->res) < 0 ? -EIO : r->res.code;
+        return true;
+    }
+    if ((path[0] != '\0' && strcmp(path, ".") != 0) || (op->flags & OPF_CREATE) != 0)
+        return false;
+    if (op->kind == OP_SETATTR && (op->valid & ~(uint32_t)SET_MODE) == 0)
+        set_mode(v, d.ino, op->mode);
+    else if (op->kind != OP_LOOKUP && op->kind != OP_OPEN)
+        return false;
+    r->res = (struct op_result){.ino = d.ino, .parent = d.parent, .has_attr = true, .attr = d.attr};
+    return true;
+}
