@@ -82,15 +82,38 @@ bool json_object(struct json *j)
     return true;
 }
 
-bool json_member(struct json *j, char *name, size_t cap)
+bool json_array(struct json *j)
 {
-    if (json_take(j, '}'))
-        return false;
-    if (!j->first && !json_take(j, ',')) {
-        json_fail(j, ", or } is expected");
+    if (!json_take(j, '[')) {
+        json_fail(j, "[ is expected");
         return false;
     }
+    j->first = true;
+    return true;
+}
+
+/* Behind an inner object or array its parent has had a member, so one flag serves all levels. */
+static bool next(struct json *j, char close, const char *wrong)
+{
+    bool first = j->first;
+
     j->first = false;
+    if (json_take(j, close))
+        return false;
+    if (!first && !json_take(j, ','))
+        json_fail(j, wrong);
+    return j->wrong == NULL;
+}
+
+bool json_element(struct json *j)
+{
+    return next(j, ']', ", or ] is expected");
+}
+
+bool json_member(struct json *j, char *name, size_t cap)
+{
+    if (!next(j, '}', ", or } is expected"))
+        return false;
     if (json_peek(j) != '"') {
         json_fail(j, "a name in quotes is expected");
         return false;
@@ -167,4 +190,13 @@ bool json_done(struct json *j)
     if (json_peek(j) != 0 || j->at < j->end)
         json_fail(j, "the end is expected");
     return j->wrong == NULL;
+}
+
+void json_place(const struct json *j, size_t *line, size_t *column)
+{
+    const char *from = j->start, *nl;
+
+    for (*line = 1; (nl = memchr(from, '\n', (size_t)(j->at - from))) != NULL; ++*line)
+        from = nl + 1;
+    *column = (size_t)(j->at - from) + 1;
 }

@@ -1,7 +1,7 @@
 /*
  * json_internal - steps of the reader that its files share (json.h).
  *
- * Layer: format, for json.c, json_string.c and json_number.c.
+ * Layer: format, for the files of this folder that read or write JSON.
  */
 #ifndef JFSPRE_CORE_FORMAT_JSON_INTERNAL_H
 #define JFSPRE_CORE_FORMAT_JSON_INTERNAL_H
@@ -17,5 +17,8 @@ bool json_take_word(struct json *j, const char *word); /* the very next bytes */
 /* Consumes a number.  Its digits before a fraction are at *from; false for one with a fraction or
  * an exponent, which is no integer even where its value is. */
 bool json_number(struct json *j, bool *negative, const char **from, size_t *len);
+/* Bytes of the UTF-8 sequence at p, of which `left` bytes are there; 0: none that is well-formed.
+ */
+size_t json_sequence(const unsigned char *p, size_t left);
 
 #endif

@@ -2,12 +2,11 @@
  * json_write.c - strings as Go's encoding/json writes them, so that a setting made here has the
  * bytes of a stock one.
  */
-#include "core/format/json.h"
+#include "core/format/json_internal.h"
 
 #include <string.h>
 
-/* Bytes of the UTF-8 sequence at p, 0 when there is none that is well-formed. */
-static size_t sequence(const unsigned char *p)
+size_t json_sequence(const unsigned char *p, size_t left)
 {
     /* by the first byte: how many follow, and the range of the first of them (RFC 3629) */
     static const struct {
@@ -21,6 +20,8 @@ static size_t sequence(const unsigned char *p)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (*p < rows[i].first || *p > rows[i].last)
             continue;
+        if (rows[i].follow >= left)
+            return 0;
         if (rows[i].follow != 0 && (p[1] < rows[i].low || p[1] > rows[i].high))
             return 0;
         for (unsigned char k = 2; k <= rows[i].follow; k++) {
@@ -37,7 +38,7 @@ bool json_is_utf8(const char *text)
     const unsigned char *p = (const unsigned char *)text;
 
     while (*p != 0) {
-        size_t n = sequence(p);
+        size_t n = json_sequence(p, SIZE_MAX); /* a NUL ends none */
 
         if (n == 0)
             return false;
@@ -65,7 +66,7 @@ void json_write_string(struct buf *out, const char *text)
 
     buf_add(out, "\"", 1);
     while (*p != 0) {
-        size_t n = sequence(p);
+        size_t n = json_sequence(p, SIZE_MAX);
 
         if (n == 1)
             write_ascii(out, *p);
