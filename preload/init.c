@@ -9,6 +9,7 @@
 #include "preload/exec_env.h"
 #include "preload/fdtab.h"
 #include "preload/guard.h"
+#include "preload/heap.h"
 #include "preload/listing.h"
 #include "preload/log.h"
 #include "preload/raw.h"
@@ -32,8 +33,10 @@
 static struct vfs *_Atomic mounted;
 static _Atomic int failed; /* -errno for the rest of the process */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct guard fork_guard; /* under lock */
-static struct config config;    /* what the constructor had to read already, then the volume's */
+/* From before to after a fork, of the thread that forks. */
+static __thread struct guard fork_guard;
+static __thread struct vfs *fork_volume;
+static struct config config; /* what the constructor had to read already, then the volume's */
 
 static const char *variable(char **env, const char *name)
 {
@@ -52,30 +55,51 @@ struct vfs *volume_if_any(void)
     return atomic_load_explicit(&mounted, memory_order_acquire);
 }
 
-/* Guarded from before to after: a handler that ran in between would find the locks taken. */
+/* Everything of ours that may be locked is locked here, so that the child finds it in order.
+ * Guarded from before to after: a handler that ran in between would find the locks taken.  Without
+ * a volume nothing is done before: the child starts afresh. */
 void volume_before_fork(void)
 {
     struct vfs *v = volume_if_any();
     struct guard g;
 
+    if (v == NULL)
+        return;
     guard_enter(&g);
     pthread_mutex_lock(&lock);
     fork_guard = g;
+    fork_volume = v;
     listing_before_fork();
-    if (v != NULL)
-        vfs_before_fork(v);
+    vfs_before_fork(v);
+    heap_before_fork();
+}
+
+/* Another thread may have been making the volume when the process was copied. */
+static void start_afresh(void)
+{
+    pthread_mutex_init(&lock, NULL);
+    heap_start_afresh();
+    config = (struct config){0};
+    atomic_store(&failed, 0);
+    atomic_store(&mounted, NULL);
 }
 
 void volume_after_fork(bool in_child)
 {
-    struct vfs *v = volume_if_any();
+    struct vfs *v = fork_volume;
     struct guard g = fork_guard;
 
-    if (v != NULL)
-        vfs_after_fork(v, in_child);
-    if (in_child && v != NULL)
+    if (v == NULL) {
+        if (in_child)
+            start_afresh();
+        return;
+    }
+    heap_after_fork();
+    vfs_after_fork(v, in_child);
+    if (in_child)
         fdtab_after_fork(v);
     listing_after_fork();
+    fork_volume = NULL;
     pthread_mutex_unlock(&lock);
     guard_leave(&g);
 }
@@ -96,7 +120,7 @@ static int mount_volume(void)
     struct vfs *v = NULL;
     int rc = 0;
 
-    if (config.prefix == NULL && (config.prefix = strdup(route_prefix())) == NULL)
+    if (config.prefix == NULL && (config.prefix = jfspre_heap_strdup(route_prefix())) == NULL)
         rc = -ENOMEM;
     if (rc == 0)
         rc = config_load(&config, err, sizeof(err));
@@ -108,7 +132,6 @@ static int mount_volume(void)
         log_line("%s: %s", route_prefix(), err[0] != '\0' ? err : strerror(-rc));
         return rc;
     }
-    pthread_atfork(volume_before_fork, fork_parent, fork_child);
     atomic_store_explicit(&mounted, v, memory_order_release);
     return 0;
 }
@@ -214,8 +237,10 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     if (prefix == NULL)
         return;
     exec_env_start(env);
-    if (!route_set_prefix(prefix))
+    if (!route_set_prefix(prefix)) {
         log_line("JFSPRE_PREFIX \"%s\": not an absolute path of some directory", prefix);
-    else
-        inherit(env);
+        return;
+    }
+    pthread_atfork(volume_before_fork, fork_parent, fork_child);
+    inherit(env);
 }

@@ -15,6 +15,10 @@ PRE_LINK  := -shared -Wl,-z,now -Wl,-z,initfirst -Wl,-z,noexecstack $(if $(SAN),
              -Wl,--exclude-libs,ALL -Wl,--version-script=$(GEN)/exports.map \
              -Wl,@$(GEN)/aliases.opt -Wl,--hash-style=gnu -Wl,-soname,libjfspre.so
 
+# Memory of core and hiredis comes from preload/heap.c; a sanitizer wants to see it itself.
+PRE_HEAP  := $(if $(SAN),,$(foreach f,malloc calloc realloc free strdup strndup qsort,\
+             --redefine-sym $f=jfspre_heap_$f))
+
 ALL       += $(PRE_SO)
 
 $(PRE_GEN) &: preload/symbols.def tools/gen_symbols.sh
@@ -35,11 +39,11 @@ $(B)/o/preload/%.o: preload/%.S
 
 $(B)/preload/core.a: $(LIB) $(GEN)/redefine.txt
 	@mkdir -p $(@D)
-	objcopy --redefine-syms=$(GEN)/redefine.txt $< $@
+	objcopy --redefine-syms=$(GEN)/redefine.txt $(PRE_HEAP) $< $@
 
 $(B)/preload/hiredis.a: $(HIREDIS_A) $(GEN)/redefine.txt
 	@mkdir -p $(@D)
-	objcopy --redefine-syms=$(GEN)/redefine.txt $< $@
+	objcopy --redefine-syms=$(GEN)/redefine.txt $(PRE_HEAP) $< $@
 
 $(PRE_SO): $(PRE_OBJ) $(B)/preload/core.a $(B)/preload/hiredis.a $(GEN)/exports.map $(GEN)/aliases.opt
 	$(CC) $(CFLAGS) $(LDFLAGS) $(PRE_LINK) -o $@ $(PRE_OBJ) $(B)/preload/core.a \
