@@ -16,8 +16,7 @@ PREFIX=/jfs
 
 W=$(mktemp -d "${TMPDIR:-/tmp}/jfspre-test.XXXXXX")
 chmod 755 "$W"
-SHM=$W/shm
-[ -z "${TEST_SHM:-}" ] || SHM=$TEST_SHM
+SHM=${TEST_SHM:-$(mktemp -d /dev/shm/jfspre-shm.XXXXXX 2>/dev/null || echo "$W/shm")} # on tmpfs if there is one
 mkdir -p "$W/bucket" "$W/cache" "$W/home" "$SHM"
 chmod 1777 "$W/cache" "$SHM"
 export HOME=$W/home LC_ALL=C.UTF-8
@@ -41,7 +40,7 @@ cleanup() {
         rm -rf "$PREFIX"
         [ $status != 0 ] || status=1
     fi
-    rm -rf "$W"
+    rm -rf "$W" "$SHM"
     exit $status
 }
 trap cleanup EXIT
