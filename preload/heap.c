@@ -25,14 +25,15 @@ struct piece {
     char data[];
 };
 
-struct free_piece {
-    struct piece head;
-    struct free_piece *next;
-};
-
-static struct free_piece *free_list[CLASSES];
+static struct piece *free_list[CLASSES];
 static char *chunk, *chunk_end;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* Of a free piece: the next one of its list. */
+static struct piece **next_of(struct piece *p)
+{
+    return (struct piece **)p->data;
+}
 
 static size_t class_bytes(unsigned c)
 {
@@ -80,8 +81,8 @@ static struct piece *take(unsigned c)
 
     pthread_mutex_lock(&lock);
     if (free_list[c] != NULL) {
-        p = &free_list[c]->head;
-        free_list[c] = free_list[c]->next;
+        p = free_list[c];
+        free_list[c] = *next_of(p);
     } else {
         p = cut(class_bytes(c));
     }
@@ -131,10 +132,9 @@ void jfspre_heap_free(void *data)
         return;
     }
     p->magic = 0; /* a second free of it ends in libc's complaint */
-    struct free_piece *f = (struct free_piece *)p;
     pthread_mutex_lock(&lock);
-    f->next = free_list[c];
-    free_list[c] = f;
+    *next_of(p) = free_list[c];
+    free_list[c] = p;
     pthread_mutex_unlock(&lock);
 }
 
