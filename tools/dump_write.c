@@ -273,12 +273,13 @@ static void write_acl(struct writer *w, uint64_t ino, const char *name, uint32_t
     if (id == 0)
         return;
     rule = find(&w->d->acls, id);
-    const uint8_t *p = rule != NULL ? dump_bytes(w->d, rule->at, &len) : NULL, *end = p + len;
+    const uint8_t *p = rule != NULL ? dump_bytes(w->d, rule->at, &len) : NULL;
     if (p == NULL || len < 16) {
         dump_problem(w->d, "inode %" PRIu64 ": its ACL rule %" PRIu32 " is missing or damaged", ino,
                      id);
         return;
     }
+    const uint8_t *end = p + len;
     putc(',', w->f);
     new_line(w, depth);
     fprintf(w->f, "\"%s\": {\"owner\":%u,\"group\":%u,\"other\":%u,\"mask\":%u", name, get_be16(p),
