@@ -108,6 +108,14 @@ const struct spawn_action *spawn_actions_get(const posix_spawn_file_actions_t *f
     return l != NULL ? l->a : NULL;
 }
 
+/* A list that another thread was just changing is given up with the rest. */
+void spawn_actions_after_fork(void)
+{
+    if (pthread_mutex_trylock(&lock) != 0)
+        lists = NULL;
+    pthread_mutex_init(&lock, NULL);
+}
+
 /* --- the wrappers ----------------------------------------------------------------------------- */
 
 /* libc's object first: it checks the arguments. */

@@ -36,4 +36,7 @@ void spawn_actions_drop(const posix_spawn_file_actions_t *fa);
 /* The actions in order, borrowed until the object changes; *n 0 when there are none. */
 const struct spawn_action *spawn_actions_get(const posix_spawn_file_actions_t *fa, size_t *n);
 
+/* In a forked child. */
+void spawn_actions_after_fork(void);
+
 #endif

@@ -4,8 +4,8 @@
  * exit() and the return of main() run inside libc.  So the first function called in a program,
  * __libc_start_main, registers ours before anybody else's: it runs after all others and after the
  * destructors, just before libc flushes its streams, which it therefore does itself for those of
- * ours.  _exit is called by name.  abort and a signal are not caught: their process may hold any
- * lock; what they leave is found by the next process that opens the file.
+ * ours.  _exit and abort are called by name; core takes no lock and no memory of the program's.
+ * What a signal leaves is found by the next process that opens the file.
  *
  * A commit that fails is said on stderr.  The exit status stays the program's: it has promised
  * nothing about files that it did not close.
@@ -52,6 +52,14 @@ EXPORT void _exit(int status)
     if (volume_if_any() != NULL && !guard_inside())
         commit(__libc_single_threaded);
     REAL(_exit)(status);
+    __builtin_unreachable();
+}
+
+EXPORT void abort(void)
+{
+    if (volume_if_any() != NULL && !guard_inside())
+        commit(false);
+    REAL(abort)();
     __builtin_unreachable();
 }
 

@@ -36,6 +36,8 @@ long open_volume(struct vfs *v, struct vfs_loc *loc, int flags, mode_t mode, str
             vfs_close(v, (int)fd, &f);
             return rc;
         }
+        if (fd <= STDERR_FILENO) /* stdio uses it without asking */
+            vfs_direct(v, (int)fd, &f, VFS_USE_DIRECT);
     }
     if (out != NULL)
         *out = f;

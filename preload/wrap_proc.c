@@ -8,19 +8,29 @@
  */
 #include "preload/exec_file.h"
 #include "preload/files.h"
+#include "preload/popen.h"
 #include "preload/preload.h"
+#include "preload/spawn_actions.h"
 #include "preload/streams.h"
 
 #include <pty.h>
 #include <stdlib.h>
 #include <utmp.h>
 
+/* Another thread of the parent may have held these locks. */
+static void child_starts(void)
+{
+    streams_after_fork();
+    spawn_actions_after_fork();
+    popen_after_fork();
+}
+
 EXPORT pid_t fork(void)
 {
     exec_file_before_fork();
     pid_t pid = REAL(fork)();
     if (pid == 0)
-        streams_after_fork();
+        child_starts();
     return pid;
 }
 
@@ -37,7 +47,7 @@ EXPORT pid_t _Fork(void)
         pid = -errno;
     volume_after_fork(pid == 0);
     if (pid == 0)
-        streams_after_fork();
+        child_starts();
     guard_leave(&g);
     return (pid_t)to_libc(pid);
 }
@@ -101,7 +111,7 @@ EXPORT pid_t forkpty(int *master, char *name, const struct termios *term,
     pid_t pid = REAL(forkpty)(master, name, term, size);
 
     if (pid == 0) {
-        streams_after_fork();
+        child_starts();
         standard_replaced();
     }
     return pid;

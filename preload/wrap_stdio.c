@@ -6,6 +6,7 @@
  * flushes and commits before libc closes.  The data calls (fread, printf ...) need nothing.
  */
 #include "preload/files.h"
+#include "preload/popen.h"
 #include "preload/preload.h"
 #include "preload/streams.h"
 
@@ -193,6 +194,8 @@ SLOW int fclose_ours(FILE *fp)
 
 EXPORT int fclose(FILE *fp)
 {
+    if (popen_made(fp))
+        return pclose(fp); /* libc's waits for the child too */
     if (volume_if_any() == NULL || guard_inside() || !fdtab_may(fileno(fp)))
         return REAL(fclose)(fp);
     return fclose_ours(fp);

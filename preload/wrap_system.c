@@ -6,6 +6,7 @@
  * for the child alone (putenv would change what the program sees of itself).
  */
 #include "preload/exec.h"
+#include "preload/popen.h"
 #include "preload/preload.h"
 
 #include <pthread.h>
@@ -206,6 +207,24 @@ EXPORT FILE *popen(const char *cmd, const char *mode)
         to_libc(rc);
     exec_end(&x);
     return fp;
+}
+
+bool popen_made(FILE *fp)
+{
+    struct child *c;
+
+    if (children == NULL)
+        return false;
+    pthread_mutex_lock(&lock);
+    for (c = children; c != NULL && c->fp != fp; c = c->next)
+        ;
+    pthread_mutex_unlock(&lock);
+    return c != NULL;
+}
+
+void popen_after_fork(void)
+{
+    pthread_mutex_init(&lock, NULL);
 }
 
 static bool take(FILE *fp, pid_t *pid)

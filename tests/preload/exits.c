@@ -64,11 +64,6 @@ static void by_quick(void)
     quick_exit(5);
 }
 
-static void by_kill(void)
-{
-    raise(SIGKILL);
-}
-
 static void by_abort(void)
 {
     abort();
@@ -143,13 +138,26 @@ static void inherited_stream(void)
     show_file("stream");
 }
 
+/* Standard output by opening the lowest number. */
+static void lowest_number(void)
+{
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(1);
+        printf("on %d\n", open("low", O_WRONLY | O_CREAT, 0644));
+        exit(0);
+    }
+    show_wait("low", pid);
+    show_file("low");
+}
+
 int main(int argc, char **argv)
 {
     begin(argc, argv);
     leave("exit", by_exit, 1);
     leave("underscore", by_underscore, 1);
     leave("quick", by_quick, 0);
-    leave("kill", by_kill, 0);
     leave("abort", by_abort, 0);
     leave("failed", by_failed_exec, 0);
     leave("exec", by_exec, 1);
@@ -157,5 +165,6 @@ int main(int argc, char **argv)
     leave("atexit", by_atexit, 0);
     show_file("by-atexit");
     inherited_stream();
+    lowest_number();
     return 0;
 }

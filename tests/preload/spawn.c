@@ -170,6 +170,9 @@ static void shells(void)
     printf("nothing: %s\n", fgets(line, sizeof(line), p) == NULL ? "end" : line);
     SHOW(pclose(p));
     SHOW(popen("true", "x") == NULL ? -1 : 0);
+    p = popen("echo closed by fclose; exit 2", "r");
+    int (*volatile close_it)(FILE *) = fclose; /* gcc warns of it */
+    SHOW(close_it(p));
     /* two at once: the second child must not hold the first one's end */
     FILE *first = popen("cat >first.out", "w"), *second = popen("cat >second.out", "w");
     fprintf(first, "1\n");
