@@ -141,10 +141,13 @@ void jfspre_heap_free(void *data)
 void *jfspre_heap_calloc(size_t n, size_t size)
 {
     size_t bytes;
+    void *p;
 
-    if (__builtin_mul_overflow(n, size, &bytes))
-        bytes = SIZE_MAX;
-    void *p = jfspre_heap_malloc(bytes);
+    if (__builtin_mul_overflow(n, size, &bytes)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    p = jfspre_heap_malloc(bytes);
     return p != NULL ? memset(p, 0, bytes) : NULL;
 }
 
