@@ -25,7 +25,7 @@ do
             end
             return #name == 8 and E.INVAL or nil
         elseif not is_in(name, "user.") then
-            return E.NOTSUP
+            return not is_in(name, "system.") and not perm.check(op, a, mask) and E.ACCES or E.NOTSUP
         elseif a.type ~= T.FILE and a.type ~= T.DIR then
             return writes and E.PERM or E.NODATA
         elseif writes and a.type == T.DIR and band(a.mode, 512) ~= 0 and op.uid ~= 0 and op.uid ~= a.uid then

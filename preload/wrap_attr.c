@@ -131,7 +131,7 @@ static long set_flags(struct route *at, int flags, int known, struct vfs_setattr
         return -EINVAL;
     if (nofollow && s.set == SET_MODE)
         return set_mode_nofollow(at, s.mode);
-    return s.set != 0 ? set_path(at, nofollow, s) : 0;
+    return set_path(at, nofollow, s);
 }
 
 static long set_times_flags(struct route *at, int flags, const struct timespec *times)
@@ -139,7 +139,9 @@ static long set_times_flags(struct route *at, int flags, const struct timespec *
     struct vfs_setattr s;
     long rc = of_times(times, &s);
 
-    return rc != 0 ? rc : set_flags(at, flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, s);
+    if (rc != 0 || s.set == 0)
+        return rc;
+    return set_flags(at, flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, s);
 }
 
 /* utimes and its kin; tv NULL: now. */

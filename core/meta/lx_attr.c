@@ -157,7 +157,7 @@ static int permitted(struct lx *x, const struct attr *a, const char *name, uint3
         return name[8] == '\0' ? -EINVAL : 0;
     }
     if (!begins(name, "user."))
-        return -EOPNOTSUPP;
+        return !begins(name, "system.") && !lx_may(x, a, mask) ? -EACCES : -EOPNOTSUPP;
     if (a->type != TYPE_FILE && a->type != TYPE_DIRECTORY)
         return writes ? -EPERM : -ENODATA;
     if (writes && a->type == TYPE_DIRECTORY && (a->mode & S_ISVTX) != 0 && uid != 0 &&

@@ -26,13 +26,15 @@ static void setattr_op(struct op *op, const struct vfs_setattr *s)
 }
 
 /* Slot locked.  What is written goes first, then the attributes, in one request. */
-static int setattr_slot(struct vfs *v, uint32_t number, const struct vfs_setattr *s)
+static int setattr_slot(struct vfs *v, uint32_t number, const struct vfs_setattr *s, uint32_t flags)
 {
     const struct op_result *own;
     struct commit c;
     int rc = commit_prepare(v, number, &c);
     if (rc == 0) {
-        setattr_op(commit_add(&c, false), s);
+        struct op *op = commit_add(&c, false);
+        setattr_op(op, s);
+        op->flags = flags;
         rc = commit_send(v, &c, &own);
         if (rc == 0 && own != NULL)
             rc = result_code(own, NULL);
@@ -65,6 +67,37 @@ static int setattr_gone(struct slot *slot, const struct vfs_setattr *s)
     return 0;
 }
 
+static int setattr_at(struct vfs *v, struct vfs_loc *loc, uint32_t flags,
+                      const struct vfs_setattr *s)
+{
+    struct request r;
+    int rc = vfs_ready(v);
+    if (rc < 0)
+        return rc;
+    uint64_t asked = staging_now(v->staging);
+    request_init(v, &r, OP_SETATTR, loc);
+    setattr_op(&r.op, s);
+    r.op.flags = flags;
+    rc = request_call(v, &r, loc);
+    uint32_t number = rc == 0 ? staging_find(v->staging, r.res.ino) : 0;
+    if (number != 0 && r.res.has_attr) {
+        struct slot *slot = staging_slot(v->staging, number);
+        struct stat sb;
+        slot_lock(slot);
+        if (slot->ino == r.res.ino && staging_stat(v->staging, number, &sb) == 0) {
+            if (!staging_is_dirty(slot, &sb)) {
+                if (!staging_changed_since(v->staging, slot->ino, asked))
+                    slot_seen_set(slot, &r.res.attr);
+            } else if ((s->set & TIMES) != 0) {
+                rc = setattr_slot(v, number, s, 0);
+            }
+        }
+        slot_unlock(slot);
+    }
+    request_fini(&r);
+    return rc;
+}
+
 int vfs_fsetattr(struct vfs *v, int fd, const struct vfs_fd *f, const struct vfs_setattr *s)
 {
     (void)fd;
@@ -77,42 +110,17 @@ int vfs_fsetattr(struct vfs *v, int fd, const struct vfs_fd *f, const struct vfs
         if ((slot->flags & SLOT_GONE) != 0)
             rc = setattr_gone(slot, s);
         else
-            rc = setattr_slot(v, f->slot, s);
+            rc = setattr_slot(v, f->slot, s, OPF_BY_FD);
         slot_unlock(slot);
         return rc;
     }
     struct vfs_loc loc = {.base = f->ino, .path = ""};
-    return vfs_setattr(v, &loc, true, s);
+    return setattr_at(v, &loc, OPF_NOFOLLOW | OPF_BY_FD, s);
 }
 
 int vfs_setattr(struct vfs *v, struct vfs_loc *loc, bool nofollow, const struct vfs_setattr *s)
 {
-    struct request r;
-    int rc = vfs_ready(v);
-    if (rc < 0)
-        return rc;
-    uint64_t asked = staging_now(v->staging);
-    request_init(v, &r, OP_SETATTR, loc);
-    setattr_op(&r.op, s);
-    r.op.flags = nofollow ? OPF_NOFOLLOW : 0;
-    rc = request_call(v, &r, loc);
-    uint32_t number = rc == 0 ? staging_find(v->staging, r.res.ino) : 0;
-    if (number != 0 && r.res.has_attr) {
-        struct slot *slot = staging_slot(v->staging, number);
-        struct stat sb;
-        slot_lock(slot);
-        if (slot->ino == r.res.ino && staging_stat(v->staging, number, &sb) == 0) {
-            if (!staging_is_dirty(slot, &sb)) {
-                if (!staging_changed_since(v->staging, slot->ino, asked))
-                    slot_seen_set(slot, &r.res.attr);
-            } else if ((s->set & TIMES) != 0) {
-                rc = setattr_slot(v, number, s);
-            }
-        }
-        slot_unlock(slot);
-    }
-    request_fini(&r);
-    return rc;
+    return setattr_at(v, loc, nofollow ? OPF_NOFOLLOW : 0, s);
 }
 
 /* --- extended attributes ---------------------------------------------------------------------- */

@@ -490,7 +490,10 @@ void slot_gone(struct vfs *v, uint64_t ino, uint64_t length, bool deferred, cons
             }
         }
         slot_unlock(s);
+        struct staging_owner owner;
+        staging_enter(v->staging, &owner);
         staging_release(v->staging, number, s->gen);
+        staging_leave(&owner);
     }
     if (deferred) {
         struct vfs_loc loc = {.base = ino, .path = ""};

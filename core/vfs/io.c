@@ -325,18 +325,29 @@ static int native_fallocate(struct vfs *v, uint32_t number, int mode, off_t off,
     return rc;
 }
 
+static bool falloc_mode_known(int mode)
+{
+    const int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+    return mode == punch || (mode & ~(FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE)) == 0;
+}
+
+/* The kernel's order of refusals. */
 int vfs_fallocate(struct vfs *v, int fd, const struct vfs_fd *f, int mode, off_t off, off_t len)
 {
     struct vfs_loc loc = {.base = f->ino, .path = ""};
     struct request r;
 
     (void)fd;
-    if (f->kind != VFS_FILE)
-        return f->kind == VFS_DIR ? -EISDIR : -EBADF;
-    if (!f->writable)
+    if (f->kind == VFS_PATH)
         return -EBADF;
     if (off < 0 || len <= 0)
         return -EINVAL;
+    if (!falloc_mode_known(mode))
+        return -EOPNOTSUPP;
+    if (!f->writable)
+        return -EBADF;
+    if (len > INT64_MAX - off)
+        return -EFBIG;
     struct slot *s = lock_file(v, f);
     if (s == NULL)
         return -EBADF;

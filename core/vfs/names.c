@@ -182,6 +182,15 @@ int vfs_link(struct vfs *v, struct vfs_loc *from, struct vfs_loc *to, bool follo
     return rc == VFS_ESCAPE ? -EXDEV : rc;
 }
 
+/* What the kernel says of the new name comes first, then ENOENT. */
+static int link_gone(struct vfs *v, struct vfs_loc *to)
+{
+    struct request r;
+    int rc = lookup(v, &r, to, OPF_NOFOLLOW);
+    request_fini(&r);
+    return rc == 0 ? -EEXIST : rc;
+}
+
 /* An O_TMPFILE file gets its first name: inode, data and name in one request. */
 static int link_tmpfile(struct vfs *v, const struct vfs_fd *f, struct vfs_loc *to)
 {
@@ -193,7 +202,7 @@ static int link_tmpfile(struct vfs *v, const struct vfs_fd *f, struct vfs_loc *t
     slot_lock(s);
     if ((s->flags & SLOT_TMPFILE) == 0 || !slot_seen_get(s, &a)) {
         slot_unlock(s);
-        return -ENOENT; /* linked by another thread, or unlinked: no way back */
+        return link_gone(v, to); /* linked by another thread, or unlinked: no way back */
     }
     s->flags &= ~(uint32_t)(SLOT_TMPFILE | SLOT_GONE);
     int rc = commit_prepare(v, f->slot, &c);

@@ -589,9 +589,13 @@ void staging_close_file(struct staging *st, uint32_t number, int fd)
 
 int staging_stat(struct staging *st, uint32_t number, struct stat *out)
 {
+    struct staging_owner owner;
     char name[32];
     name_of('s', number, name);
-    return fstatat(st->dir, name, out, 0) == 0 ? 0 : -errno;
+    staging_enter(st, &owner);
+    int rc = fstatat(st->dir, name, out, 0) == 0 ? 0 : -errno;
+    staging_leave(&owner);
+    return rc;
 }
 
 bool staging_is_dirty(const struct slot *s, const struct stat *sb)

@@ -237,6 +237,10 @@ static void owner(struct gen *g, struct step *s)
 
 static void xattr(struct gen *g, struct step *s)
 {
+    if (g->xattr_path[0] != '\0' && one_in(g, 2)) {
+        strcpy(s->path, g->xattr_path);
+        s->at = 0;
+    }
     static const char *const names[] = {"user.a",  "user.a",         "user.a",  "user.b",
                                         "user.b",  "user.long-name", "user.",   "trusted.t",
                                         "nospace", "other.x",        "user.a.b"};
@@ -469,6 +473,8 @@ void gen_learn(struct gen *g, const struct step *s, int64_t code)
     if (s->kind == STEP_OPEN)
         g->open_hint |= 1 << s->h;
     bool near = s->at == 0;
+    if (near && s->kind == STEP_XSET)
+        strcpy(g->xattr_path, s->path);
     if (near && (s->kind == STEP_MKDIR || s->kind == STEP_READDIR))
         remember(g, s->path, 'd');
     if (near && s->kind == STEP_SYMLINK)

@@ -169,6 +169,12 @@ static int64_t by_handle(struct world *w, struct handle *h, const struct step *s
         to = base_of(w, s->at2);
         snprintf(proc, sizeof(proc), "/proc/self/fd/%d", h->fd);
         return to < 0 ? -EBADF : result(linkat(AT_FDCWD, proc, to, s->path2, AT_SYMLINK_FOLLOW));
+    case STEP_FTRUNCATE:
+        return result(ftruncate(h->fd, s->len));
+    case STEP_FALLOCATE:
+        if ((s->flags & FALLOC_FL_ZERO_RANGE) != 0)
+            return zero_range(h->fd, s);
+        return result(fallocate(h->fd, s->flags, s->off, s->len));
     default:
         break;
     }
@@ -180,12 +186,6 @@ static int64_t by_handle(struct world *w, struct handle *h, const struct step *s
         return transfer(h, s, a);
     case STEP_SEEK:
         return result(lseek(h->fd, s->off, s->flags));
-    case STEP_FTRUNCATE:
-        return result(ftruncate(h->fd, s->len));
-    case STEP_FALLOCATE:
-        if ((s->flags & FALLOC_FL_ZERO_RANGE) != 0)
-            return zero_range(h->fd, s);
-        return result(fallocate(h->fd, s->flags, s->off, s->len));
     case STEP_FSYNC:
         return result(fsync(h->fd));
     default:

@@ -70,6 +70,29 @@ static void differ(struct failure *f, size_t at, const struct step *s, const str
            code_name(b->code), b->text, b->exact);
 }
 
+/* A file in the trash keeps that link; the kernel knows of no trash.  Blots out the links of what
+ * is no directory. */
+static size_t without_links(const struct variant *v, char *text, size_t len)
+{
+    size_t to = 0;
+    for (size_t i = 0; v->trash && i < len;) {
+        bool links =
+            i >= 7 && len - i > 6 && memcmp(text + i, "nlink ", 6) == 0 && text[i - 7] != 'd';
+        text[to++] = text[i++];
+        if (!links)
+            continue;
+        i += 5;
+        while (i < len && text[i] >= '0' && text[i] <= '9')
+            i++;
+    }
+    return v->trash ? to : len;
+}
+
+static void without_links_in(const struct variant *v, struct answer *a)
+{
+    a->text[without_links(v, a->text, strlen(a->text))] = '\0';
+}
+
 static void one_step(struct three *t, const struct variant *v, struct worlds *w,
                      const struct step *s, size_t at, struct failure *f, int64_t *code)
 {
@@ -94,6 +117,8 @@ static void one_step(struct three *t, const struct variant *v, struct worlds *w,
     three_kernel_step(&w->kernel, s, &k);
     if (r.code != k.code && is_known(t, s, r.code, k.code))
         return;
+    without_links_in(v, &r);
+    without_links_in(v, &k);
     if (r.code != k.code || strcmp(r.text, k.text) != 0) {
         r.exact[0] = '\0';
         differ(f, at, s, &w->redis, &r, &w->kernel, &k);
@@ -130,6 +155,8 @@ static void check(const struct variant *v, struct worlds *w, size_t at, struct f
     compare(f, at, "tree", &w->redis, &r, &w->lmdb, &l);
     if (!v->no_kernel) {
         three_kernel_tree(&w->kernel, &k);
+        r.len = without_links(v, (char *)r.data, r.len);
+        k.len = without_links(v, (char *)k.data, k.len);
         compare(f, at, "tree", &w->redis, &r, &w->kernel, &k);
     }
     buf_clear(&r);

@@ -104,6 +104,13 @@ static struct vfs_setattr attributes(const struct step *s)
     return set;
 }
 
+/* "Nothing to do, we must not even check the path." */
+static bool omits_both(const struct step *s)
+{
+    return (s->kind == STEP_UTIMENS || s->kind == STEP_FUTIMENS) &&
+           STEP_TIME(s->flags, 0) == TIME_OMIT && STEP_TIME(s->flags, 1) == TIME_OMIT;
+}
+
 /* --- by descriptor ------------------------------------------------------------------------------
  */
 
@@ -148,7 +155,11 @@ static int64_t by_handle(struct world *w, struct handle *h, const struct step *s
     case STEP_FCHOWN:
     case STEP_FUTIMENS:
         set = attributes(s);
-        return vfs_fsetattr(w->vfs, h->fd, &h->f, &set);
+        return omits_both(s) ? 0 : vfs_fsetattr(w->vfs, h->fd, &h->f, &set);
+    case STEP_FTRUNCATE:
+        return vfs_ftruncate(w->vfs, h->fd, &h->f, s->len);
+    case STEP_FALLOCATE:
+        return vfs_fallocate(w->vfs, h->fd, &h->f, s->flags, s->off, s->len);
     case STEP_FREADDIR:
         rc = h->is_dir ? list(w, h->f.ino, &names) : -ENOTDIR;
         add_names(&names, a);
@@ -168,10 +179,6 @@ static int64_t by_handle(struct world *w, struct handle *h, const struct step *s
         return transfer(w, h, s, a);
     case STEP_SEEK:
         return vfs_lseek(w->vfs, h->fd, &h->f, s->off, s->flags);
-    case STEP_FTRUNCATE:
-        return vfs_ftruncate(w->vfs, h->fd, &h->f, s->len);
-    case STEP_FALLOCATE:
-        return vfs_fallocate(w->vfs, h->fd, &h->f, s->flags, s->off, s->len);
     case STEP_FSYNC:
         return vfs_fsync(w->vfs, h->fd, &h->f);
     default:
@@ -279,6 +286,13 @@ static int64_t by_path(struct world *w, struct vfs_loc *loc, const struct step *
     case STEP_CHOWN:
     case STEP_UTIMENS:
         set = attributes(s);
+        if (omits_both(s))
+            return 0;
+        if (s->kind == STEP_CHMOD && nofollow) {
+            rc = vfs_stat(w->vfs, loc, true, &st);
+            if (rc != 0 || st.attr.type == TYPE_SYMLINK)
+                return rc != 0 ? rc : -EOPNOTSUPP;
+        }
         return vfs_setattr(w->vfs, loc, nofollow, &set);
     case STEP_READDIR: /* as opendir(): opened first */
     {
