@@ -11,7 +11,8 @@
  * AT_CALL:     by (dir, path).
  * FLAGS_CALL:  by (dir, path, flags) with AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH; at.fd >= 0 when
  *              the object is that descriptor.
- * FD_CALL:     by descriptor.  The parameter must be named `fd`.  `ours` sees c.v, f and fd.
+ * FD_CALL:     by descriptor.  The parameter must be named `fd`.  `ours` sees c.v, f and fd.  One of
+ *              the volume's own is EBADF.
  * A call that differs in a step is written out by hand; the macros never grow a flag.
  */
 #ifndef JFSPRE_PRELOAD_PRELOAD_H
@@ -32,6 +33,12 @@
 
 #define EXPORT __attribute__((visibility("default")))
 #define SLOW   static __attribute__((noinline))
+
+/* One of the volume's own descriptors, which do not exist for the program. */
+static inline bool is_hidden(int fd)
+{
+    return volume_if_any() != NULL && !guard_inside() && fdtab_is_own(fd);
+}
 
 /* clang-format off */
 #define PATH_CALL_(is_libcs, router, ret, name, params, args, climb, ours) \
@@ -79,9 +86,11 @@
     }                                                                 \
     EXPORT ret name params                                            \
     {                                                                 \
-        if (!fdtab_may(fd))                                           \
-            return REAL(name) args;                                   \
-        return name##_ours args;                                      \
+        if (fdtab_may(fd))                                            \
+            return name##_ours args;                                  \
+        if (is_hidden(fd))                                            \
+            return (ret)to_libc(-EBADF);                              \
+        return REAL(name) args;                                       \
     }
 /* clang-format on */
 

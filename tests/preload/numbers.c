@@ -40,9 +40,10 @@ static void lowest(void)
 static void closed_one_by_one(void)
 {
     int open_ones = 0;
+    struct stat st;
 
     for (int fd = 3; fd < 1024; fd++)
-        open_ones += fcntl(fd, F_GETFD) >= 0;
+        open_ones += fcntl(fd, F_GETFD) >= 0 || fstat(fd, &st) == 0 || write(fd, "x", 1) >= 0;
     printf("open ones: %d\n", open_ones);
     for (int fd = 3; fd < 1024; fd++)
         if (close(fd) == 0)
