@@ -25,7 +25,7 @@ int exec_begin_with(struct exec *x, char *const envp[], enum exec_how how, bool 
     if (volume_if_any() != NULL && !guard_inside()) {
         call_begin(&c);
         if (how == EXEC_REPLACES)
-            files_commit_told(c.v);
+            files_commit_own(c.v);
         fds = files_inherit(c.v) || fds;
         call_end(&c);
     }

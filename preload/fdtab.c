@@ -164,10 +164,16 @@ void fdtab_after_fork(struct vfs *v)
         struct fdtab_entry *chunk = atomic_load(&fdtab_chunks[i]);
         for (int k = 0; chunk != NULL && k < FDTAB_CHUNK; k++) {
             uint32_t seq = atomic_load(&chunk[k].seq);
-            if ((seq & 1) == 0)
-                continue;
-            atomic_store(&chunk[k].seq, seq + 1);
-            fdtab_identify(v, i * FDTAB_CHUNK + k, NULL);
+            int fd = i * FDTAB_CHUNK + k;
+            struct vfs_fd f;
+            if ((seq & 1) != 0) { /* a thread that is not here was writing it */
+                atomic_store(&chunk[k].seq, seq + 1);
+                fdtab_identify(v, fd, NULL);
+            }
+            if (fdtab_get(fd, &f)) {
+                f.borrowed = true;
+                fdtab_set(fd, &f);
+            }
         }
     }
 }

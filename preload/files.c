@@ -19,14 +19,14 @@ void files_lost(const struct vfs_fd *f, long rc)
                  (unsigned long long)f->ino, strerror((int)-rc));
 }
 
-/* The first error; told: each one is said. */
+/* The first error; told: each one is said, and what is borrowed is left to who lent it. */
 static int commit_all(struct vfs *v, bool told)
 {
     struct vfs_fd f;
     int rc = maps_commit_all(v);
 
     for (int fd = fdtab_next(0); fd >= 0; fd = fdtab_next(fd + 1)) {
-        if (!fdtab_get(fd, &f) || !f.writable)
+        if (!fdtab_get(fd, &f) || !f.writable || (told && f.borrowed))
             continue;
         int one = vfs_commit(v, fd, &f);
         if (told)
@@ -42,7 +42,7 @@ int files_commit_all(struct vfs *v)
     return commit_all(v, false);
 }
 
-void files_commit_told(struct vfs *v)
+void files_commit_own(struct vfs *v)
 {
     commit_all(v, true);
 }
@@ -80,6 +80,17 @@ bool files_is_open(const struct vfs_fd *f)
             other.gen == f->gen)
             return true;
     return false;
+}
+
+void files_leave(struct vfs *v)
+{
+    struct vfs_fd f;
+
+    maps_commit_all(v);
+    for (int fd = fdtab_next(0); fd >= 0; fd = fdtab_next(fd + 1)) {
+        if (fdtab_take(fd, &f))
+            files_lost(&f, vfs_leave(v, fd, &f));
+    }
 }
 
 void files_close(struct vfs *v, int fd)

@@ -14,8 +14,12 @@
  * all of them.  Clean files cost one open and fstat each, no connection. */
 int files_commit_all(struct vfs *v);
 
-/* The same where no call can return the error (exec, exit): it is said on stderr. */
-void files_commit_told(struct vfs *v);
+/* What this process's own descriptors wrote, where no call can return the error (exec, exit): it is
+ * said on stderr.  What is borrowed is left to who lent it. */
+void files_commit_own(struct vfs *v);
+
+/* The end of the process: all are committed and closed, see vfs_leave(). */
+void files_leave(struct vfs *v);
 
 /* Descriptors that the program executed next gets: their bytes are put in place, since it may be
  * one that cannot be preloaded.  true when there is one. */

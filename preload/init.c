@@ -199,8 +199,12 @@ static void inherit_fds(struct vfs *v)
         for (long at = 0; at < n;) {
             struct dirent64 *e = (struct dirent64 *)(buf + at);
             at += e->d_reclen;
-            if (e->d_name[0] != '.' && atoi(e->d_name) != fd)
-                fdtab_identify(v, atoi(e->d_name), NULL);
+            int number = atoi(e->d_name);
+            struct vfs_fd f;
+            if (e->d_name[0] == '.' || number == fd || !fdtab_identify(v, number, &f))
+                continue;
+            f.borrowed = true;
+            fdtab_set(number, &f);
         }
     raw_syscall3(SYS_close, fd, 0, 0);
 }

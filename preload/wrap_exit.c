@@ -26,10 +26,10 @@ static void commit(bool closes)
     struct call c;
 
     call_begin(&c);
-    if (c.v != NULL)
-        files_commit_told(c.v);
-    for (int fd = fdtab_next(0); c.v != NULL && closes && fd >= 0; fd = fdtab_next(fd + 1))
-        files_close(c.v, fd);
+    if (c.v != NULL && closes)
+        files_leave(c.v);
+    else if (c.v != NULL)
+        files_commit_own(c.v);
     call_end(&c);
 }
 

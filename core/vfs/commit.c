@@ -174,6 +174,7 @@ static int prepare(struct vfs *v, struct commit *c, int fd)
         c->hi = size;
     s->dirty_lo = UINT64_MAX;
     s->dirty_hi = 0;
+    s->flags &= ~(uint32_t)SLOT_APPENDED;
     staging_set_clean(fd);
     int rc = put_range(v, c, fd, seen.length < size ? seen.length : size);
     if (rc < 0) {
@@ -194,7 +195,8 @@ static int prepare(struct vfs *v, struct commit *c, int fd)
         op->mtime = (struct moment){.sec = sb.st_mtim.tv_sec, .nsec = (uint32_t)sb.st_mtim.tv_nsec};
         if (sb.st_mtim.tv_sec == STAGING_CLEAN_SEC)
             op->mtime = clock_now(); /* mapped: stored to without a new mtime */
-        if (op->cred.uid != 0)
+        bool unseen = (s->flags & (SLOT_DIRECT | SLOT_MAPPED)) != 0;
+        if ((s->flags & SLOT_KILLPRIV) != 0 || (unseen && op->cred.uid != 0))
             op->flags = OPF_KILLPRIV;
     }
     return 0;
@@ -292,7 +294,7 @@ int commit_send(struct vfs *v, struct commit *c, const struct op_result **own)
                strerror(code == -ENOENT ? ESTALE : -code));
         return code == -ENOENT ? -ESTALE : code;
     }
-    s->flags |= SLOT_FILLED;
+    s->flags = (s->flags & ~(uint32_t)SLOT_KILLPRIV) | SLOT_FILLED;
     return 0;
 }
 

@@ -514,8 +514,11 @@ void slot_overlay(struct vfs *v, uint64_t ino, struct attr *a)
     if (number == 0 || staging_stat(v->staging, number, &sb) != 0)
         return;
     const struct slot *s = staging_slot(v->staging, number);
-    if (s->ino != ino || sb.st_mtim.tv_sec == STAGING_CLEAN_SEC || (s->flags & SLOT_FILLED) == 0)
+    if (s->ino != ino || sb.st_mtim.tv_sec == STAGING_CLEAN_SEC || (s->flags & SLOT_FILLED) == 0 ||
+        staging_left(v->staging, number))
         return;
     a->length = (uint64_t)sb.st_size;
     a->mtime = (struct moment){.sec = sb.st_mtim.tv_sec, .nsec = (uint32_t)sb.st_mtim.tv_nsec};
+    if ((s->flags & SLOT_KILLPRIV) != 0)
+        a->mode &= (uint16_t) ~(S_ISUID | ((a->mode & S_IXGRP) != 0 ? S_ISGID : 0));
 }

@@ -122,6 +122,12 @@ static off_t write_position(int fd, bool append, off_t off)
     return off >= 0 ? off : lseek(fd, 0, SEEK_CUR);
 }
 
+static bool is_privileged(const struct slot *s)
+{
+    struct attr a;
+    return slot_seen_get(s, &a) && (a.mode & (S_ISUID | S_ISGID)) != 0;
+}
+
 static ssize_t locked_writev(struct vfs *v, struct slot *s, int fd, const struct vfs_fd *f,
                              const struct iovec *iov, int n, off_t off, int rwf)
 {
@@ -137,7 +143,11 @@ static ssize_t locked_writev(struct vfs *v, struct slot *s, int fd, const struct
     ssize_t put = native_writev(fd, iov, n, off, rwf);
     if (put <= 0)
         return put;
+    if ((s->flags & SLOT_KILLPRIV) == 0 && is_privileged(s) && geteuid() != 0)
+        s->flags |= SLOT_KILLPRIV;
     uint64_t end = (uint64_t)pos + (uint64_t)put;
+    if (append)
+        s->flags |= SLOT_APPENDED;
     if ((uint64_t)pos < s->dirty_lo)
         s->dirty_lo = (uint64_t)pos;
     if (end > s->dirty_hi)
@@ -358,7 +368,7 @@ int vfs_fallocate(struct vfs *v, int fd, const struct vfs_fd *f, int mode, off_t
         r.op.mode = (uint32_t)mode;
         r.op.off = (uint64_t)off;
         r.op.len = (uint64_t)len;
-        r.op.flags = OPF_BY_FD;
+        r.op.flags = OPF_BY_FD | (r.op.cred.uid != 0 ? OPF_KILLPRIV : 0);
         rc = request_call(v, &r, NULL);
         staging_changed(v->staging, s->ino);
         if (rc == 0 && r.res.has_attr)

@@ -204,7 +204,8 @@ int staging_open(const char *cache_dir, const char *uuid, struct staging **out, 
     st->gid = getegid();
     snprintf(st->uuid, sizeof st->uuid, "%s", uuid);
     rc = -ENAMETOOLONG;
-    if ((size_t)snprintf(st->path, sizeof st->path, "%s/%s", cache_dir, uuid) >= sizeof st->path)
+    if ((size_t)snprintf(st->path, sizeof st->path, "%s/%s.%u", cache_dir, uuid, st->uid) >=
+        sizeof st->path)
         goto out;
     rc = make_dirs(cache_dir);
     if (rc == 0)
@@ -345,6 +346,10 @@ int staging_name_of(const char *link, const char *cache_dir, char uuid[64], uint
         return 0;
     memcpy(uuid, p, len);
     uuid[len] = '\0';
+    char *dot = strrchr(uuid, '.'); /* UUID.UID */
+    if (dot == NULL)
+        return 0;
+    *dot = '\0';
     *number = v;
     return kind;
 }
@@ -488,8 +493,8 @@ static void sweep_locked(struct staging *st)
     }
 }
 
-/* A killed process had written through its wrappers and not closed.  Half a file under the name of
- * a whole one is worse than none, so it is not published: l/INO-GEN keeps it. */
+/* A killed process was writing a new file and had not closed it.  Half a file under the name of a
+ * whole one is worse than none, so it is not published: l/INO-GEN keeps it. */
 static void set_aside_locked(struct staging *st, uint32_t number)
 {
     struct slot *s = &st->t->slot[number];
@@ -508,13 +513,24 @@ static void set_aside_locked(struct staging *st, uint32_t number)
     s->seen_len = 0;
 }
 
-/* Whoever writes past our wrappers cannot commit, so the next one does it for him. */
+/* Not so for what was appended, for a file that had content, and for what was written past our
+ * wrappers (the writer could not commit): the next one commits that. */
 static bool is_unfinished(struct staging *st, uint32_t number)
 {
+    const uint32_t kept = SLOT_DIRECT | SLOT_MAPPED | SLOT_GONE | SLOT_APPENDED;
     const struct slot *s = &st->t->slot[number];
+    struct attr seen = {0};
     struct stat sb;
-    return (s->flags & (SLOT_DIRECT | SLOT_MAPPED | SLOT_GONE)) == 0 && s->dirty_hi > s->dirty_lo &&
-           staging_stat(st, number, &sb) == 0 && staging_is_dirty(s, &sb);
+    return (s->flags & kept) == 0 && s->dirty_hi > s->dirty_lo && slot_seen_get(s, &seen) &&
+           seen.length == 0 && staging_stat(st, number, &sb) == 0 && staging_is_dirty(s, &sb);
+}
+
+bool staging_left(struct staging *st, uint32_t number)
+{
+    table_lock(st->t);
+    bool left = is_unfinished(st, number) && alone_locked(st, number);
+    table_unlock(st->t);
+    return left;
 }
 
 int staging_hold(struct staging *st, uint64_t ino, int flags, uint32_t *number,

@@ -1,10 +1,10 @@
 /*
  * staging - the local files behind open descriptors, shared by the processes of one user and host.
  *
- * CACHE/UUID/table is mapped by every process: a slot for each inode in use.  CACHE/UUID/s/N is the
- * file of slot N, CACHE/UUID/d/INO an empty directory behind an open or entered directory,
- * CACHE/UUID/o/INO an empty file behind an O_PATH descriptor, CACHE/UUID/p/INO a native FIFO.  The
- * name alone tells what a descriptor is, so it is known again after exec, dup or SCM_RIGHTS.
+ * In CACHE/UUID.UID/, table is mapped by every process: a slot for each inode in use.  s/N is the
+ * file of slot N, d/INO an empty directory behind an open or entered directory, o/INO an empty file
+ * behind an O_PATH descriptor, p/INO a native FIFO, l/INO-GEN what a killed process left.  The name
+ * alone tells what a descriptor is, so it is known again after exec, dup or SCM_RIGHTS.
  *
  * One slot an inode: whoever opens the inode on this host gets the same file.  A slot is given back
  * when nobody holds its file open; the kernel answers that (a write lease on a fresh descriptor is
@@ -34,12 +34,13 @@
 #define STAGING_CLEAN_SEC 1 /* mtime of a file without changes: the first second of 1970 */
 
 enum slot_flag {
-    SLOT_FILLED = 1 << 0,  /* content, length and version are those of `seen` */
-    SLOT_DIRECT = 1 << 1,  /* written by calls that no wrapper sees: dirty_* is not all */
-    SLOT_MAPPED = 1 << 2,  /* mapped shared and writable: every commit writes */
-    SLOT_GONE = 1 << 3,    /* the inode has no name and no data in the volume any more */
-    SLOT_TMPFILE = 1 << 4, /* GONE, and never had one: O_TMPFILE */
-    SLOT_ESCAPED = 1 << 5, /* handed to a program without us, which cannot commit */
+    SLOT_FILLED = 1 << 0,   /* content, length and version are those of `seen` */
+    SLOT_DIRECT = 1 << 1,   /* written by calls that no wrapper sees: dirty_* is not all */
+    SLOT_MAPPED = 1 << 2,   /* mapped shared and writable: every commit writes */
+    SLOT_GONE = 1 << 3,     /* the inode has no name and no data in the volume any more */
+    SLOT_TMPFILE = 1 << 4,  /* GONE, and never had one: O_TMPFILE */
+    SLOT_APPENDED = 1 << 5, /* written with O_APPEND since the last commit */
+    SLOT_KILLPRIV = 1 << 6, /* written by somebody whose writes take setuid and setgid away */
 };
 
 struct slot {
@@ -101,6 +102,8 @@ struct slot *staging_slot(struct staging *st, uint32_t number); /* NULL: no such
 void staging_release(struct staging *st, uint32_t number, uint32_t gen);
 /* Nobody but fd's descriptor holds the file of the slot. */
 bool staging_alone(struct staging *st, uint32_t number);
+/* What is in the file was left by a killed process and will be set aside at the next open. */
+bool staging_left(struct staging *st, uint32_t number);
 /* Inodes in use, at most n; returns how many. */
 size_t staging_inodes(struct staging *st, uint64_t *ino, size_t n);
 

@@ -50,7 +50,8 @@ struct vfs_fd {
     uint32_t gen;  /* of the slot: a reused one differs */
     uint8_t kind;  /* enum vfs_kind */
     bool writable, append;
-    bool made; /* VFS_DIR: its skeleton was made for this descriptor and goes with it */
+    bool borrowed; /* came by fork or exec: somebody else may hold it and close it later */
+    bool made;     /* VFS_DIR: its skeleton was made for this descriptor and goes with it */
 };
 
 /* What stat(2) needs.  attr.length and attr.mtime include data not committed yet. */
@@ -93,6 +94,9 @@ int vfs_close(struct vfs *v, int fd, const struct vfs_fd *f);
 /* The descriptor number is about to vanish without a close by us (dup2 over it, exec with
  * close-on-exec, close_range): commits, leaves fd open. */
 int vfs_commit(struct vfs *v, int fd, const struct vfs_fd *f);
+/* Closes at the end of the process.  What is borrowed is committed only when nobody else holds the
+ * file: half of what its owner is writing would be published otherwise. */
+int vfs_leave(struct vfs *v, int fd, const struct vfs_fd *f);
 int vfs_fsync(struct vfs *v, int fd, const struct vfs_fd *f);
 /* The program is about to take record locks (fcntl F_SETLK, lockf): no close of ours may drop them
  * from now on.  Until vfs_close() or vfs_release(), when the kernel drops them. */

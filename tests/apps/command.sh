@@ -219,7 +219,7 @@ preloaded_cases() {
         jfspre run sh -c "printf '#!/bin/sh\necho inside\n' >$PREFIX/script; chmod 755 $PREFIX/script; exec '$JFSPRE' run $PREFIX/script"
     cat >"$W/writer.py" <<'EOF'
 import os, sys, time
-fd = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 os.write(fd, b"not closed")
 print("written", flush=True)
 time.sleep(600)

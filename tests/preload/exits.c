@@ -14,7 +14,8 @@ static void leave(const char *label, void (*end)(void), int standard)
     pid_t pid = fork();
     if (pid == 0) {
         snprintf(name, sizeof(name), "%s-fd", label);
-        int fd = open(name, O_WRONLY | O_CREAT, 0644);
+        /* Appended: a new file that a killed process was writing is set aside instead. */
+        int fd = open(name, O_WRONLY | O_CREAT | O_APPEND, 0644);
         if (write(fd, "by descriptor\n", 14) != 14)
             _exit(90);
         snprintf(name, sizeof(name), "%s-stream", label);

@@ -130,7 +130,7 @@ static void test_set_aside(void)
     fd = hold(400, O_RDWR, &n, &how);
     CU_ASSERT_EQUAL(how, STAGING_NEW);
     CU_ASSERT(fstat(fd, &sb) == 0 && sb.st_size == 0 && s->gen != gen);
-    snprintf(path, sizeof path, "%s/volume/l/400-%u", dir, gen);
+    snprintf(path, sizeof path, "%s/volume.%u/l/400-%u", dir, geteuid(), gen);
     CU_ASSERT(stat(path, &sb) == 0 && sb.st_size == 4);
     seen(n);
     staging_set_clean(fd);
@@ -183,14 +183,15 @@ static void test_names(void)
 {
     char uuid[64];
     uint64_t n;
-    CU_ASSERT_EQUAL(staging_name_of("/c/u-1/s/12", "/c", uuid, &n), 's');
+    CU_ASSERT_EQUAL(staging_name_of("/c/u-1.0/s/12", "/c", uuid, &n), 's');
     CU_ASSERT(n == 12 && strcmp(uuid, "u-1") == 0);
-    CU_ASSERT_EQUAL(staging_name_of("/c/u-1/d/9223372032828243968 (deleted)", "/c", uuid, &n), 'd');
+    CU_ASSERT_EQUAL(staging_name_of("/c/u-1.0/d/9223372032828243968 (deleted)", "/c", uuid, &n),
+                    'd');
     CU_ASSERT_EQUAL(n, INO_TRASH);
-    CU_ASSERT_EQUAL(staging_name_of("/c/u-1/s/12x", "/c", uuid, &n), 0);
-    CU_ASSERT_EQUAL(staging_name_of("/c/u-1/s/", "/c", uuid, &n), 0);
-    CU_ASSERT_EQUAL(staging_name_of("/c/u-1/table", "/c", uuid, &n), 0);
-    CU_ASSERT_EQUAL(staging_name_of("/cc/u-1/s/12", "/c", uuid, &n), 0);
+    CU_ASSERT_EQUAL(staging_name_of("/c/u-1.0/s/12x", "/c", uuid, &n), 0);
+    CU_ASSERT_EQUAL(staging_name_of("/c/u-1.0/s/", "/c", uuid, &n), 0);
+    CU_ASSERT_EQUAL(staging_name_of("/c/u-1.0/table", "/c", uuid, &n), 0);
+    CU_ASSERT_EQUAL(staging_name_of("/cc/u-1.0/s/12", "/c", uuid, &n), 0);
     CU_ASSERT_EQUAL(staging_name_of("pipe:[5]", "/c", uuid, &n), 0);
 }
 
