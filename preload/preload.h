@@ -11,9 +11,9 @@
  * AT_CALL:     by (dir, path).
  * FLAGS_CALL:  by (dir, path, flags) with AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH; at.fd >= 0 when
  *              the object is that descriptor.
- * FD_CALL:     by descriptor.  The parameter must be named `fd`.  `ours` sees c.v, f and fd.  One of
- *              the volume's own is EBADF.
- * A call that differs in a step is written out by hand; the macros never grow a flag.
+ * FD_CALL:     by descriptor.  The parameter must be named `fd`.  `ours` sees c.v, f and fd.  One
+ * of the volume's own is EBADF. A call that differs in a step is written out by hand; the macros
+ * never grow a flag.
  */
 #ifndef JFSPRE_PRELOAD_PRELOAD_H
 #define JFSPRE_PRELOAD_PRELOAD_H
