@@ -88,7 +88,7 @@ static int setattr_at(struct vfs *v, struct vfs_loc *loc, uint32_t flags,
             if (!staging_is_dirty(slot, &sb)) {
                 if (!staging_changed_since(v->staging, slot->ino, asked))
                     slot_seen_set(slot, &r.res.attr);
-            } else if ((s->set & TIMES) != 0) {
+            } else if ((s->set & (TIMES | SET_MODE)) != 0) {
                 rc = setattr_slot(v, number, s, 0);
             }
         }

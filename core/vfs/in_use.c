@@ -23,7 +23,8 @@ int vfs_in_use(const char *cache_dir, const char *uuid,
     size_t n;
 
     /* Looking must not make one. */
-    if ((size_t)snprintf(table, sizeof table, "%s/%s/table", cache_dir, uuid) >= sizeof table ||
+    if ((size_t)snprintf(table, sizeof table, "%s/%s.%u/table", cache_dir, uuid, geteuid()) >=
+            sizeof table ||
         access(table, F_OK) < 0)
         return 0;
     int rc = staging_open(cache_dir, uuid, &st, err, sizeof err);

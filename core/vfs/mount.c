@@ -106,12 +106,28 @@ static int make_ready(struct vfs *v)
     return 0;
 }
 
+/* The program gave up the user that the staging area belongs to, for good: it goes on in that of
+ * the new one.  The old one stays mapped, other threads may be in it; descriptors from before are
+ * the business of who lent them. */
+static int change_user(struct vfs *v)
+{
+    struct staging *fresh;
+    char why[400];
+    int rc = staging_open(v->config.cache_dir, staging_uuid(v->staging), &fresh, why, sizeof why);
+    if (rc < 0)
+        return vfs_fail(v, rc, "%s: %s", v->config.prefix, why);
+    v->staging = fresh;
+    return 0;
+}
+
 int vfs_ready(struct vfs *v)
 {
-    if (atomic_load(&v->ready))
+    if (atomic_load(&v->ready) && staging_is_mine(v->staging))
         return 0;
     pthread_mutex_lock(&v->lock);
     int rc = atomic_load(&v->ready) ? 0 : make_ready(v);
+    if (rc == 0 && !staging_is_mine(v->staging))
+        rc = change_user(v);
     pthread_mutex_unlock(&v->lock);
     return rc;
 }

@@ -686,6 +686,15 @@ int staging_open_fifo(struct staging *st, uint64_t ino, int flags)
 
 /* --- effective ids ---------------------------------------------------------------------------- */
 
+bool staging_is_mine(const struct staging *st)
+{
+    uid_t real, effective, saved;
+    if (geteuid() == st->uid)
+        return true;
+    return getresuid(&real, &effective, &saved) != 0 || effective == 0 || real == st->uid ||
+           saved == st->uid;
+}
+
 /* The raw calls act on this thread only; libc's would change every thread of the program. */
 void staging_enter(const struct staging *st, struct staging_owner *o)
 {

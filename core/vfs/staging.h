@@ -134,6 +134,7 @@ struct staging_owner {
     gid_t back_gid;
     bool switched;
 };
+bool staging_is_mine(const struct staging *st); /* can the process still act as that user? */
 void staging_enter(const struct staging *st, struct staging_owner *o);
 void staging_leave(const struct staging_owner *o);
 
