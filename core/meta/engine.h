@@ -30,6 +30,10 @@ struct engine_item {
     size_t value_len;
 };
 typedef int (*engine_visit)(void *ctx, const struct engine_item *item); /* <0 stops the scan */
+/* Gives the items of a new volume to put(): elements of a list in order, everything else in any,
+ * nothing twice.  What put() answers below 0 is to be returned at once. */
+typedef int (*engine_put)(void *sink, const struct engine_item *item);
+typedef int (*engine_fill)(void *ctx, engine_put put, void *sink);
 
 struct engine;
 struct engine_ops {
@@ -47,6 +51,12 @@ struct engine_ops {
     /* Visits each key whose name matches a glob (without a wildcard: that one), in no order; a key
      * or field may come twice when others change the volume meanwhile. */
     int (*scan)(struct engine *e, const char *pattern, engine_visit visit, void *ctx);
+    /* Fills a database that holds nothing: calls fill(ctx, ...) once.  0: the volume is there and
+     * synced to disk as far as the store does that.  -EEXIST: the database holds something.  What
+     * fill() returned, or -errno: LMDB is left as it was; in Redis what was written stays, but
+     * without `setting`, which comes last, so nobody takes it for a volume.  Nobody else may write
+     * there meanwhile. */
+    int (*import)(struct engine *e, engine_fill fill, void *ctx);
     const char *(*name)(const struct engine *e);  /* the URL without its password */
     const char *(*error)(const struct engine *e); /* "NAME: what failed last", never NULL */
     /* Descriptors in use, to be kept out of the program's reach: fills up to n, returns how many.

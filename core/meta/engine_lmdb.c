@@ -4,6 +4,7 @@
  * A call is one transaction, so several ops of it happen together or not at all.  When the map is
  * full it is made larger and the call begins again.
  */
+#include "core/meta/import.h"
 #include "core/meta/lx.h"
 
 #include <errno.h>
@@ -294,6 +295,12 @@ static int scan(struct engine *engine, const char *pattern, engine_visit visit, 
 /* --- the rest
  * ---------------------------------------------------------------------------------------- */
 
+static int import(struct engine *engine, engine_fill fill, void *ctx)
+{
+    struct engine_lmdb *e = of(engine);
+    return import_lmdb(e->name + strlen("lmdb://"), fill, ctx, e->error, sizeof(e->error));
+}
+
 static const char *name(const struct engine *e)
 {
     return ((const struct engine_lmdb *)e)->name;
@@ -340,6 +347,7 @@ static const struct engine_ops lmdb_ops = {
     .get_setting = get_setting,
     .format = format,
     .scan = scan,
+    .import = import,
     .name = name,
     .error = error,
     .fds = fds,

@@ -2,6 +2,7 @@
  * engine_redis.c - ops as one call of the dispatcher script, ids, setting and format on Redis.
  */
 #include "core/meta/engine_redis.h"
+#include "core/meta/import.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -289,6 +290,11 @@ static int redis_format(struct engine *e, const struct buf *json, bool trash)
 
 /* --- the rest --------------------------------------------------------------------------------- */
 
+static int redis_import(struct engine *e, engine_fill fill, void *ctx)
+{
+    return import_redis(engine_rds(e), fill, ctx);
+}
+
 static const char *redis_name(const struct engine *e)
 {
     return rds_shown(engine_rds(e));
@@ -341,6 +347,7 @@ static const struct engine_ops redis_ops = {
     .get_setting = redis_get_setting,
     .format = redis_format,
     .scan = engine_redis_scan,
+    .import = redis_import,
     .name = redis_name,
     .error = redis_error,
     .fds = redis_fds,
