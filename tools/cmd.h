@@ -32,7 +32,8 @@ struct cmd {
     int (*main)(const struct cmd *self, int argc, char **argv); /* returns the exit code */
 };
 
-extern const struct cmd cmd_run, cmd_format, cmd_status, cmd_info, cmd_fsck, cmd_doctor, cmd_dump;
+extern const struct cmd cmd_run, cmd_format, cmd_status, cmd_info, cmd_fsck, cmd_doctor, cmd_dump,
+    cmd_load;
 
 /* --- options ---------------------------------------------------------------------------------- */
 
