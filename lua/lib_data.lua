@@ -8,13 +8,16 @@ data.CHUNK = 67108864
 data.LENGTH_MAX = 9007199254740991
 E.TOOBIG, E.NODEV, E.SPIPE = 7, 19, 29
 
--- A write or truncate by somebody else than root takes away setuid, and setgid where group-execute is set; the
--- caller of the op says so by KILLPRIV.  True: a.mode was changed.
+-- A write or truncate by somebody else than root takes away setuid, and setgid where group-execute is set or the
+-- group is not the writer's; the caller of the op says so by KILLPRIV.  True: a.mode was changed.
 function data.kill_priv(op, a)
     if op.flags % 512 < F.KILLPRIV or a.mode < 1024 or a.type ~= T.FILE then
         return false
     end
-    local drop = band(a.mode, 2048) + (band(a.mode, 1032) == 1032 and 1024 or 0)
+    local drop = band(a.mode, 2048)
+    if band(a.mode, 1024) ~= 0 and (band(a.mode, 8) ~= 0 or not perm.in_group(op, a.gid)) then
+        drop = drop + 1024
+    end
     a.mode = a.mode - drop
     return drop ~= 0
 end

@@ -159,10 +159,14 @@ do
     end
 
     -- A symlink that is the last component is followed unless `nofollow`; slashes after it force that, and that the
-    -- object is a directory.  E.NOENT with w.ino == nil and w.kind == "norm": w.dir has no such name.
-    function walk.object(w, nofollow)
+    -- object is a directory, which O_CREAT (`creating`) refuses.  E.NOENT with w.ino == nil and w.kind == "norm": w.dir
+    -- has no such name.
+    function walk.object(w, nofollow, creating)
         while true do
             local err = walk.to_last(w)
+            if not err and creating and w.slash and w.kind == "norm" then
+                err = E.ISDIR
+            end
             if err then
                 w.kind = "failed"
                 return err

@@ -1,6 +1,7 @@
 -- OP_LINK: link(2).  Object 1, followed unless NOFOLLOW, gets the name (base2, path2).
 --
 -- An object without a name (O_TMPFILE) can be given one while it is in session{sid} and the caller holds it open.
+-- A removed file that the caller holds open (BY_FD) has no name either, whatever the trash says.
 ops[12] = function(env, op)
     local w, err = walk.start(env, op, op.base, op.path)
     err = err or walk.object(w, opcodec.has(op, F.NOFOLLOW))
@@ -28,7 +29,7 @@ ops[12] = function(env, op)
         return fail(err)
     elseif a.type == T.DIR or band(a.flags, A.FROZEN) ~= 0 then
         return fail(E.PERM)
-    elseif w.corrupt then
+    elseif w.corrupt or (num.in_trash(a.parent) and opcodec.has(op, F.BY_FD)) then
         return fail(E.NOENT)
     end
     local session = P .. "session" .. num.dec(op.sid)

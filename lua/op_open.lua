@@ -38,9 +38,13 @@ do
         return nil
     end
 
-    -- A write by somebody else than root takes away setuid, and setgid where group-execute is set.
+    -- A write by somebody else than root takes away setuid, and setgid where group-execute is set or the group is not
+    -- the writer's.
     local function kill_priv(op, a)
-        local drop = band(a.mode, 2048) + (band(a.mode, 1032) == 1032 and 1024 or 0)
+        local drop = band(a.mode, 2048)
+        if band(a.mode, 1024) ~= 0 and (band(a.mode, 8) ~= 0 or not perm.in_group(op, a.gid)) then
+            drop = drop + 1024
+        end
         if op.uid == 0 or drop == 0 then
             return false
         end
@@ -52,10 +56,8 @@ do
         local has = opcodec.has
         local create = has(op, F.CREATE) and not has(op, F.OPATH)
         local w, err = walk.start(env, op, op.base, op.path)
-        err = err or walk.object(w, has(op, F.NOFOLLOW) or (create and has(op, F.EXCL)))
-        if create and w.slash and w.kind ~= "failed" and (not err or err == E.NOENT or err == E.NOTDIR) then
-            return fail(E.ISDIR)
-        elseif create and err == E.NOENT and w.kind == "norm" then
+        err = err or walk.object(w, has(op, F.NOFOLLOW) or (create and has(op, F.EXCL)), create)
+        if create and err == E.NOENT and w.kind == "norm" then
             if has(op, F.DIRECTORY) then
                 return fail(E.INVAL)
             elseif w.dir == num.ROOT and RESERVED[w.name] then

@@ -21,7 +21,11 @@ do
         elseif (explicit or set(MODE) or set(FLAGS)) and not owner then
             return E.PERM
         elseif op.uid ~= 0 then
-            if set(UID) and not (owner and op.new_uid == a.uid) then
+            local special = band(a.mode, SUID + SGID)
+            if op.valid == 0 and not owner and a.type ~= T.DIR and special ~= 0
+                and (special ~= SGID or band(a.mode, GROUP_EXEC) ~= 0 or not perm.in_group(op, a.gid)) then
+                return E.PERM -- there is something to drop
+            elseif set(UID) and not (owner and op.new_uid == a.uid) then
                 return E.PERM
             elseif set(GID) and not (owner and (op.new_gid == a.gid or perm.in_group(op, op.new_gid))) then
                 return E.PERM
@@ -37,7 +41,7 @@ do
 
     -- Owner and mode; true: something changed.
     local function own(op, a, set)
-        local chown = set(UID) or set(GID)
+        local chown = set(UID) or set(GID) or op.valid == 0
         local mode = a.mode
         local special = band(mode, SUID + SGID)
         local changed = chown and special ~= 0

@@ -105,9 +105,10 @@ struct lx_walk {
     size_t name_len;
     uint64_t ino, parent; /* lx_object(): what was found */
     struct attr attr;
-    bool found;   /* ino and attr are set */
-    bool corrupt; /* an entry names it, but it has no attr */
-    bool forced;  /* rename: dir's times change whatever their age */
+    bool found;    /* ino and attr are set */
+    bool corrupt;  /* an entry names it, but it has no attr */
+    bool creating; /* lx_object(): by O_CREAT, which refuses a slash behind the last name */
+    bool forced;   /* rename: dir's times change whatever their age */
     int links;
     size_t pos;              /* in rest */
     char rest[2 * PATH_MAX]; /* the last field */
@@ -145,7 +146,8 @@ int lx_drop_dir(struct lx *x, uint64_t ino);
 /* --- lx_data.c (lib_data, lib_truncate, lib_purge)
  * ------------------------------------------------ */
 
-bool lx_kill_priv(struct lx *x, struct attr *a);
+bool lx_kill_priv(struct lx *x, struct attr *a);       /* when the op says so */
+bool lx_drop_priv(const struct lx *x, struct attr *a); /* setuid, setgid; true: mode changed */
 int lx_truncate(struct lx *x, uint64_t ino, struct attr *a, uint64_t len);
 int lx_purge(struct lx *x, uint64_t ino, uint64_t length); /* slices freed go to res->extra */
 int lx_records(struct lx *x, uint64_t ino, uint64_t chunk, struct buf *out);

@@ -2,6 +2,7 @@
  * lx_attr.c - attributes and extended attributes (op_setattr, op_xattr).
  */
 #include "core/meta/lx.h"
+#include "core/meta/meta.h"
 
 #include <errno.h>
 #include <string.h>
@@ -39,6 +40,9 @@ static int refused(struct lx *x, const struct attr *a)
     if ((times || set(x, SET_MODE | SET_FLAGS)) && !owner)
         return -EPERM;
     if (uid != 0) {
+        struct attr less = *a;
+        if (op->valid == 0 && !owner && a->type != TYPE_DIRECTORY && lx_drop_priv(x, &less))
+            return -EPERM;
         if (set(x, SET_UID) && !(owner && op->new_uid == a->uid))
             return -EPERM;
         if (set(x, SET_GID) && !(owner && (op->new_gid == a->gid || lx_in_group(x, op->new_gid))))
@@ -52,7 +56,7 @@ static int refused(struct lx *x, const struct attr *a)
 static bool own(struct lx *x, struct attr *a)
 {
     const struct op *op = x->op;
-    bool chown = set(x, SET_UID | SET_GID);
+    bool chown = set(x, SET_UID | SET_GID) || op->valid == 0;
     uint16_t special = a->mode & (S_ISUID | S_ISGID);
     bool changed = chown && special != 0;
     uint16_t keep = 07777;
@@ -97,6 +101,34 @@ static bool new_time(struct lx *x, bool given, bool now, struct moment value, st
     return true;
 }
 
+/* What the op does to an inode that it may be done to.  1: it changed, 0: not, -errno. */
+static int apply(struct lx *x, struct attr *a)
+{
+    const struct op *op = x->op;
+    if (op->valid > 255 || (set(x, SET_FLAGS) && set(x, SET_MODE)))
+        return -EINVAL;
+    int rc = refused(x, a);
+    if (rc < 0)
+        return rc;
+    bool changed = own(x, a);
+    changed |= new_time(x, set(x, SET_ATIME), set(x, SET_ATIME_NOW), op->atime, &a->atime);
+    changed |= new_time(x, set(x, SET_MTIME), set(x, SET_MTIME_NOW), op->mtime, &a->mtime);
+    if (set(x, SET_FLAGS)) {
+        a->flags = (uint8_t)op->mode;
+        changed = true;
+    }
+    if (changed)
+        a->ctime = op->now;
+    return changed;
+}
+
+int meta_setattr_unnamed(const struct op *op, struct attr *a)
+{
+    struct lx x = {.op = op};
+    int rc = apply(&x, a);
+    return rc < 0 ? rc : 0;
+}
+
 int lx_op_setattr(struct lx *x)
 {
     const struct op *op = x->op;
@@ -111,22 +143,9 @@ int lx_op_setattr(struct lx *x)
         return -ENOENT;
     if (lx_is_trash(w.ino) || (lx_in_trash(a->parent) && !lx_has(x, OPF_BY_FD)))
         return -EPERM;
-    if (op->valid > 255 || (set(x, SET_FLAGS) && set(x, SET_MODE)))
-        return -EINVAL;
-    rc = refused(x, a);
-    if (rc < 0)
-        return rc;
-    bool changed = own(x, a);
-    changed |= new_time(x, set(x, SET_ATIME), set(x, SET_ATIME_NOW), op->atime, &a->atime);
-    changed |= new_time(x, set(x, SET_MTIME), set(x, SET_MTIME_NOW), op->mtime, &a->mtime);
-    if (set(x, SET_FLAGS)) {
-        a->flags = (uint8_t)op->mode;
-        changed = true;
-    }
-    if (changed) {
-        a->ctime = op->now;
+    rc = apply(x, a);
+    if (rc > 0)
         rc = lx_save(x, w.ino, a);
-    }
     return rc == 0 ? lx_answer(x, w.ino, a, w.parent) : rc;
 }
 

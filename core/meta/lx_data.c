@@ -25,9 +25,14 @@ static void list_key(char out[LX_KEY], uint64_t ino, uint64_t chunk)
 
 bool lx_kill_priv(struct lx *x, struct attr *a)
 {
-    if (!lx_has(x, OPF_KILLPRIV) || a->type != TYPE_FILE)
-        return false;
-    uint16_t drop = (a->mode & S_ISUID) | ((a->mode & 02010) == 02010 ? S_ISGID : 0);
+    return lx_has(x, OPF_KILLPRIV) && a->type == TYPE_FILE && lx_drop_priv(x, a);
+}
+
+bool lx_drop_priv(const struct lx *x, struct attr *a)
+{
+    uint16_t drop = a->mode & S_ISUID;
+    if ((a->mode & S_IXGRP) != 0 || !lx_in_group(x, a->gid))
+        drop |= a->mode & S_ISGID;
     a->mode &= (uint16_t)~drop;
     return drop != 0;
 }

@@ -217,7 +217,7 @@ int lx_op_link(struct lx *x)
         return rc;
     if (a->type == TYPE_DIRECTORY || (a->flags & (ATTR_IMMUTABLE | ATTR_APPEND)) != 0)
         return -EPERM;
-    if (w.corrupt)
+    if (w.corrupt || (lx_in_trash(a->parent) && lx_has(x, OPF_BY_FD)))
         return -ENOENT;
     snprintf(session, sizeof(session), "session%" PRIu64, x->op->sid);
     if (a->nlink == 0 && (rc = may_link_unnamed(x, w.ino, session)) < 0)

@@ -95,10 +95,7 @@ static int open_create(struct lx *x, struct lx_walk *w)
 static int open_empty(struct lx *x, struct lx_walk *w)
 {
     struct attr *a = &w->attr;
-    uint16_t drop = (a->mode & S_ISUID) | ((a->mode & 02010) == 02010 ? S_ISGID : 0);
-    bool killed = x->op->cred.uid != 0 && drop != 0;
-    if (killed)
-        a->mode &= (uint16_t)~drop;
+    bool killed = x->op->cred.uid != 0 && lx_drop_priv(x, a);
     if (a->length > 0)
         return lx_truncate(x, w->ino, a, 0);
     if (!killed)
@@ -111,11 +108,12 @@ int lx_op_open(struct lx *x)
 {
     struct lx_walk w;
     bool create = lx_has(x, OPF_CREATE) && !lx_has(x, OPF_OPATH);
-    int rc = walk(x, &w, lx_has(x, OPF_NOFOLLOW) || (create && lx_has(x, OPF_EXCL)));
+    int rc = lx_start(x, &w, x->op->base, x->op->path);
+    w.creating = create;
+    if (rc == 0)
+        rc = lx_object(x, &w, lx_has(x, OPF_NOFOLLOW) || (create && lx_has(x, OPF_EXCL)));
     if (x->fatal != 0)
         return rc;
-    if (create && w.slash && w.kind != LAST_FAILED && (rc == 0 || rc == -ENOENT || rc == -ENOTDIR))
-        return -EISDIR;
     if (create && rc == -ENOENT && w.kind == LAST_NORM)
         return open_create(x, &w);
     if (rc != 0)

@@ -9,8 +9,9 @@
 #include <string.h>
 #include <time.h>
 
-#define INLINE_CHUNKS 64 /* longer files are listed in delfiles and purged by an op of their own   \
-                          */
+#define INLINE_CHUNKS                                                                              \
+    64 /* longer files are listed in delfiles and purged by an op of their own                     \
+        */
 
 int lx_trash_plan(struct lx *x, uint64_t dir, const char *name, size_t len, uint64_t ino,
                   const struct attr *a, struct lx_plan *out)

@@ -163,10 +163,25 @@ int lx_to_last(struct lx *x, struct lx_walk *w)
     }
 }
 
+/* An entry whose inode has no attr: stock shows its type and nothing else; but the trash, which a
+ * volume without trash never made, as an empty directory. */
+static struct attr no_attr(uint8_t type, uint64_t ino)
+{
+    struct attr a = {.type = type};
+    if (ino == INO_TRASH) {
+        a.mode = 0555;
+        a.nlink = 2;
+        a.parent = INO_ROOT;
+    }
+    return a;
+}
+
 int lx_object(struct lx *x, struct lx_walk *w, bool nofollow)
 {
     for (;;) {
         int rc = lx_to_last(x, w);
+        if (rc == 0 && w->creating && w->slash && w->kind == LAST_NORM)
+            rc = -EISDIR;
         if (rc != 0) {
             w->kind = LAST_FAILED;
             return rc;
@@ -198,8 +213,7 @@ int lx_object(struct lx *x, struct lx_walk *w, bool nofollow)
         if (rc < 0)
             return rc;
         if (!found) {
-            memset(&w->attr, 0, sizeof(w->attr));
-            w->attr.type = type;
+            w->attr = no_attr(type, ino);
             w->corrupt = true;
         }
         w->ino = ino;

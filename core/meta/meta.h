@@ -37,6 +37,10 @@ void meta_setting_stale(struct meta *m); /* the next call reads it anew, however
  * the way. */
 int meta_call(struct meta *m, struct op *ops, size_t n, struct op_result *res);
 
+/* OP_SETATTR on an open file without a name, which the store does not know: the same rules.  The
+ * stamps are op->now.  0 or -errno. */
+int meta_setattr_unnamed(const struct op *op, struct attr *a);
+
 int meta_new_inode(struct meta *m, uint64_t *ino);
 int meta_new_slice(struct meta *m, uint64_t *id);
 

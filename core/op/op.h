@@ -89,7 +89,7 @@ enum op_flag {
     OPF_OPATH = 1 << 11, /* OP_OPEN for O_PATH: no access check on the object itself */
 };
 
-/* op.valid of OP_SETATTR */
+/* op.valid of OP_SETATTR; 0: chown(2) that names neither owner, which still drops setuid */
 enum op_set {
     SET_MODE = 1 << 0,
     SET_UID = 1 << 1,

@@ -7,6 +7,7 @@
 #include "core/vfs/vfs_internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -43,26 +44,39 @@ static int setattr_slot(struct vfs *v, uint32_t number, const struct vfs_setattr
     return rc;
 }
 
-/* Without a name in the volume the attributes live in the slot.  The rules are the file owner's. */
-static int setattr_gone(struct slot *slot, const struct vfs_setattr *s)
+/* A file that has changes carries its mtime itself. */
+static void stamp_staged(struct vfs *v, uint32_t number, struct moment mtime)
 {
+    struct staging_owner owner;
+    struct timespec t[2] = {{.tv_nsec = UTIME_OMIT},
+                            {.tv_sec = mtime.sec, .tv_nsec = (long)mtime.nsec}};
+    struct stat sb;
+    staging_enter(v->staging, &owner);
+    int fd = staging_open_file(v->staging, number, O_RDWR);
+    if (fd >= 0) {
+        if (fstat(fd, &sb) == 0 && sb.st_mtim.tv_sec != STAGING_CLEAN_SEC)
+            futimens(fd, t);
+        staging_close_file(v->staging, number, fd);
+    }
+    staging_leave(&owner);
+}
+
+/* Without a name in the volume the attributes live in the slot. */
+static int setattr_gone(struct vfs *v, uint32_t number, const struct vfs_setattr *s)
+{
+    struct slot *slot = staging_slot(v->staging, number);
+    struct request r;
     struct attr a;
-    uid_t me = geteuid();
     if (!slot_seen_get(slot, &a))
         return -ESTALE;
-    if (me != 0 && (me != a.uid || ((s->set & SET_UID) != 0 && s->uid != a.uid)))
-        return -EPERM;
-    a.ctime = clock_now();
-    if ((s->set & SET_MODE) != 0)
-        a.mode = s->mode & 07777;
-    if ((s->set & SET_UID) != 0)
-        a.uid = s->uid;
-    if ((s->set & SET_GID) != 0)
-        a.gid = s->gid;
-    if ((s->set & (SET_ATIME | SET_ATIME_NOW)) != 0)
-        a.atime = (s->set & SET_ATIME_NOW) != 0 ? a.ctime : s->atime;
+    request_init(v, &r, OP_SETATTR, NULL);
+    setattr_op(&r.op, s);
+    r.op.now = clock_now();
+    int rc = meta_setattr_unnamed(&r.op, &a);
+    if (rc < 0)
+        return rc;
     if ((s->set & (SET_MTIME | SET_MTIME_NOW)) != 0)
-        a.mtime = (s->set & SET_MTIME_NOW) != 0 ? a.ctime : s->mtime;
+        stamp_staged(v, number, a.mtime);
     slot_seen_set(slot, &a);
     return 0;
 }
@@ -108,7 +122,7 @@ int vfs_fsetattr(struct vfs *v, int fd, const struct vfs_fd *f, const struct vfs
         struct slot *slot = staging_slot(v->staging, f->slot);
         slot_lock(slot);
         if ((slot->flags & SLOT_GONE) != 0)
-            rc = setattr_gone(slot, s);
+            rc = setattr_gone(v, f->slot, s);
         else
             rc = setattr_slot(v, f->slot, s, OPF_BY_FD);
         slot_unlock(slot);

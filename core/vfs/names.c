@@ -170,16 +170,21 @@ int vfs_symlink(struct vfs *v, const char *target, struct vfs_loc *loc)
     return make(v, &r, loc);
 }
 
-int vfs_link(struct vfs *v, struct vfs_loc *from, struct vfs_loc *to, bool follow)
+static int link_to(struct vfs *v, struct vfs_loc *from, struct vfs_loc *to, uint32_t flags)
 {
     struct request r;
     request_init(v, &r, OP_LINK, from);
-    r.op.flags = follow ? 0 : OPF_NOFOLLOW;
+    r.op.flags = flags;
     r.op.base2 = to->base;
     r.op.path2 = to->path;
     int rc = request_call(v, &r, from);
     request_fini(&r);
     return rc == VFS_ESCAPE ? -EXDEV : rc;
+}
+
+int vfs_link(struct vfs *v, struct vfs_loc *from, struct vfs_loc *to, bool follow)
+{
+    return link_to(v, from, to, follow ? 0 : OPF_NOFOLLOW);
 }
 
 /* What the kernel says of the new name comes first, then ENOENT. */
@@ -238,7 +243,7 @@ int vfs_link_fd(struct vfs *v, int fd, const struct vfs_fd *f, struct vfs_loc *t
             return link_tmpfile(v, f, to);
     }
     struct vfs_loc from = {.base = f->ino, .path = ""};
-    return vfs_link(v, &from, to, false);
+    return link_to(v, &from, to, OPF_NOFOLLOW | OPF_BY_FD);
 }
 
 /* --- names that go ---------------------------------------------------------------------------- */

@@ -676,12 +676,22 @@ int staging_open_marker(struct staging *st, uint64_t ino, int flags)
 
 int staging_open_fifo(struct staging *st, uint64_t ino, int flags)
 {
-    char name[32];
+    struct staging_owner owner;
+    char name[32], proc[40];
     name_of('p', ino, name);
-    if (mknodat(st->dir, name, S_IFIFO | 0600, 0) != 0 && errno != EEXIST)
-        return -errno;
-    int fd = openat(st->dir, name, flags);
-    return fd < 0 ? -errno : fd;
+    staging_enter(st, &owner);
+    int rc = mknodat(st->dir, name, S_IFIFO | 0600, 0) == 0 ? fchmodat(st->dir, name, 0666, 0) : -1;
+    int at = rc == 0 || errno == EEXIST ? openat(st->dir, name, O_PATH | O_CLOEXEC) : -1;
+    rc = -errno;
+    staging_leave(&owner);
+    if (at < 0)
+        return rc;
+    /* Rights were checked on the volume's inode; the directory lets nobody else come here. */
+    snprintf(proc, sizeof proc, "/proc/self/fd/%d", at);
+    int fd = open(proc, flags);
+    rc = fd < 0 ? -errno : fd;
+    close(at);
+    return rc;
 }
 
 /* --- effective ids ---------------------------------------------------------------------------- */

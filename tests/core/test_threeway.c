@@ -18,7 +18,13 @@
 
 /* Every errno that is not the kernel's, and why. */
 static const struct difference known[] = {
-    {STEP_KINDS, 0, 0, ""},
+    {STEP_OPEN, -ENXIO, -EACCES,
+     "O_CREAT of somebody's socket in a sticky directory: fails anyhow, the kernel looks at "
+     "fs.protected_regular first"},
+    {STEP_LINKFD, -ENOENT, -EPERM,
+     "an unlinked file gets no name anyhow; the kernel says first "
+     "whose it is"},
+    {STEP_LINKFD, -ENOENT, -EACCES, "the same, and whether the directory may be written"},
 };
 
 static const struct variant variants[] = {

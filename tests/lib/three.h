@@ -197,8 +197,8 @@ struct gen {
     size_t nknown;
     char known[GEN_KNOWN][THREE_PATH];
     char type[GEN_KNOWN]; /* 'f' 'd' 'l' or 'o', as far as one can tell */
-    char xattr_path[THREE_PATH];
-    int open_hint; /* handles that are probably open, a bit each */
+    char xattr_path[THREE_PATH], xattr_name[THREE_PATH];
+    int open_hint, dir_hint; /* handles that are probably open, a bit each */
 };
 void gen_init(struct gen *g, uint64_t seed, bool people);
 uint32_t gen_below(struct gen *g, uint32_t n);

@@ -122,7 +122,8 @@ static void path(struct gen *g, char *out, char type)
 
 static uint8_t base(struct gen *g)
 {
-    return one_in(g, 12) ? (uint8_t)(1 + gen_below(g, THREE_HANDLES)) : 0;
+    uint8_t h = (uint8_t)gen_below(g, THREE_HANDLES);
+    return one_in(g, (g->dir_hint >> h & 1) != 0 ? 3 : 60) ? 1 + h : 0;
 }
 
 static void target(struct gen *g, char *out)
@@ -186,7 +187,7 @@ static unsigned mode(struct gen *g)
     static const unsigned modes[] = {0644,  0755,  0600,  0700,  0777,  0666, 0444,
                                      0555,  0,     0640,  0070,  0007,  0711, 01777,
                                      02755, 04755, 06777, 02770, 01755, 03777};
-    return one_in(g, 6) ? gen_below(g, 010000) : PICK(g, modes);
+    return one_in(g, 8) ? gen_below(g, 010000) : one_in(g, 2) ? 0755 : PICK(g, modes);
 }
 
 static int open_flags(struct gen *g)
@@ -240,6 +241,10 @@ static void xattr(struct gen *g, struct step *s)
     if (g->xattr_path[0] != '\0' && one_in(g, 2)) {
         strcpy(s->path, g->xattr_path);
         s->at = 0;
+        if (s->kind != STEP_XSET) {
+            strcpy(s->path2, g->xattr_name);
+            return;
+        }
     }
     static const char *const names[] = {"user.a",  "user.a",         "user.a",  "user.b",
                                         "user.b",  "user.long-name", "user.",   "trusted.t",
@@ -284,11 +289,15 @@ static enum step_kind kind(struct gen *g)
     }
 }
 
-static uint8_t handle(struct gen *g, bool wants_open)
+static uint8_t handle(struct gen *g, enum step_kind kind)
 {
+    int fits = kind == STEP_OPEN       ? ~g->open_hint
+               : kind == STEP_FREADDIR ? g->dir_hint
+               : one_in(g, 20)         ? g->open_hint
+                                       : g->open_hint & ~g->dir_hint;
     uint8_t h = (uint8_t)gen_below(g, THREE_HANDLES);
     for (int i = 0; i < THREE_HANDLES; i++, h = (uint8_t)((h + 1) % THREE_HANDLES)) {
-        if (((g->open_hint >> h & 1) != 0) == wants_open)
+        if ((fits >> h & 1) != 0)
             break;
     }
     return h;
@@ -418,6 +427,8 @@ static char wants(struct gen *g, enum step_kind of)
     case STEP_XLIST:
     case STEP_XREMOVE:
         return one_in(g, 2) ? 'f' : one_in(g, 2) ? 'd' : 0;
+    case STEP_LINK:
+        return one_in(g, 4) ? 0 : 'f';
     default:
         return 0;
     }
@@ -433,7 +444,7 @@ void gen_step(struct gen *g, struct step *s)
         s->dt_ms = 3600000; /* the next hour: another directory in the trash */
     if (g->people && gen_below(g, 10) < 7)
         s->who = (uint8_t)(1 + gen_below(g, THREE_PEOPLE - 1));
-    s->h = handle(g, s->kind != STEP_OPEN);
+    s->h = handle(g, s->kind);
     s->at = base(g);
     s->at2 = base(g);
     path(g, s->path, wants(g, s->kind));
@@ -466,15 +477,20 @@ static void remember(struct gen *g, const char *name, char type)
 
 void gen_learn(struct gen *g, const struct step *s, int64_t code)
 {
-    if (s->kind == STEP_CLOSE)
+    if (s->kind == STEP_CLOSE || s->kind == STEP_OPEN) {
         g->open_hint &= ~(1 << s->h);
+        g->dir_hint &= ~(1 << s->h);
+    }
     if (code < 0)
         return;
-    if (s->kind == STEP_OPEN)
+    if (s->kind == STEP_OPEN) {
         g->open_hint |= 1 << s->h;
+        g->dir_hint |=
+            (s->flags & O_DIRECTORY) != 0 && (s->flags & O_TMPFILE) != O_TMPFILE ? 1 << s->h : 0;
+    }
     bool near = s->at == 0;
     if (near && s->kind == STEP_XSET)
-        strcpy(g->xattr_path, s->path);
+        strcpy(g->xattr_path, s->path), strcpy(g->xattr_name, s->path2);
     if (near && (s->kind == STEP_MKDIR || s->kind == STEP_READDIR))
         remember(g, s->path, 'd');
     if (near && s->kind == STEP_SYMLINK)
