@@ -153,7 +153,7 @@ static void few(void)
     works("a low limit");
     while (open("made-0", O_RDONLY) >= 0)
         n++;
-    printf("%s after %d\n", strerrorname_np(errno), n);
+    printf("%s after enough: %d\n", strerrorname_np(errno), n >= 20); /* LMDB has its own */
     SHOW(access("made-0", F_OK));
     SHOW(close(10));
     int fd = open("made-0", O_RDONLY);
