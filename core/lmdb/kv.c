@@ -23,8 +23,9 @@
 
 #define MAP_FIRST   ((size_t)1 << 30) /* address space, not disk */
 #define READERS     1024              /* processes that read at the same moment */
-#define LOW_NUMBERS 20                /* descriptors below are left to the program */
+#define LOW_NUMBERS 64                /* descriptors below are left to the program */
 #define FDS_MAX     4
+#define ALMOST_FULL (1 << 20) /* bytes that a transaction of ours may want */
 
 struct kv {
     const struct kv_lib *lib;
@@ -50,6 +51,13 @@ static int fail(struct kv *kv, int rc, const char *fmt, ...)
     return rc;
 }
 
+/* A write that got only part of its bytes in is EIO to LMDB, whatever the reason. */
+static bool is_disk_full(const struct kv *kv)
+{
+    struct statfs s;
+    return statfs(kv->dir, &s) == 0 && (uint64_t)s.f_bavail * (uint64_t)s.f_bsize < ALMOST_FULL;
+}
+
 /* The one place where LMDB's codes end. */
 static int to_errno(struct kv *kv, int rc)
 {
@@ -70,6 +78,8 @@ static int to_errno(struct kv *kv, int rc)
     }
     if (rc < 0)
         return fail(kv, -EIO, "%s", kv->lib->mdb_strerror(rc));
+    if (rc == EIO && is_disk_full(kv))
+        rc = ENOSPC;
     return fail(kv, -rc, "%s", strerror(rc));
 }
 
@@ -226,12 +236,16 @@ static int open_env_high(struct kv *kv)
 {
     int low[LOW_NUMBERS];
     size_t n = 0;
-    int fd;
-    while (n < LOW_NUMBERS && (fd = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0) {
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    while (fd >= 0 && fd < LOW_NUMBERS && n < LOW_NUMBERS) {
         low[n++] = fd;
-        if (fd >= LOW_NUMBERS)
-            break;
+        fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     }
+    if (fd >= LOW_NUMBERS)
+        close(fd);
+    for (int room = 8; fd < 0 && room > 0 && n > 0;
+         room--) /* a low limit: it takes what there is */
+        close(low[--n]);
     int rc = open_env(kv);
     while (n > 0)
         close(low[--n]);

@@ -230,7 +230,7 @@ static int open_other(struct vfs *v, uint64_t ino, const struct attr *a, int fla
         /* Blocks until the other end comes, so by its own owner's ids and without a lock. */
         staging_leave(&owner);
         out->ino = 0;
-        return staging_open_fifo(v->staging, ino, flags & KERNEL_FLAGS);
+        return staging_open_fifo(v->staging, ino, flags & KERNEL_FLAGS, a->mode & 0777);
     } else {
         fd = a->type == TYPE_SYMLINK ? -ELOOP : a->type == TYPE_SOCKET ? -ENXIO : -EACCES;
     }

@@ -674,14 +674,17 @@ int staging_open_marker(struct staging *st, uint64_t ino, int flags)
     return fd < 0 ? -errno : fd;
 }
 
-int staging_open_fifo(struct staging *st, uint64_t ino, int flags)
+int staging_open_fifo(struct staging *st, uint64_t ino, int flags, mode_t mode)
 {
     struct staging_owner owner;
     char name[32], proc[40];
     name_of('p', ino, name);
     staging_enter(st, &owner);
-    int rc = mknodat(st->dir, name, S_IFIFO | 0600, 0) == 0 ? fchmodat(st->dir, name, 0666, 0) : -1;
-    int at = rc == 0 || errno == EEXIST ? openat(st->dir, name, O_PATH | O_CLOEXEC) : -1;
+    int rc = mknodat(st->dir, name, S_IFIFO | 0600, 0) == 0 || errno == EEXIST ? 0 : -1;
+    /* fstat(2) shows its bits.  Who acts as somebody else must get in all the same. */
+    if (rc == 0)
+        rc = fchmodat(st->dir, name, owner.switched ? 0666 : mode | 0600, 0);
+    int at = rc == 0 ? openat(st->dir, name, O_PATH | O_CLOEXEC) : -1;
     rc = -errno;
     staging_leave(&owner);
     if (at < 0)

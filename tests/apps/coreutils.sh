@@ -2,7 +2,7 @@
 # cp, mv, rm, ls, find, grep, sed and their kin: the same commands in a plain directory and on the
 # volume must say and leave the same.
 . "$(dirname "$0")/../lib/env.sh"
-redis_start
+volume_start
 format_ours --trash-days 0
 umask 022
 

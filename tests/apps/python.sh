@@ -1,7 +1,7 @@
 #!/bin/bash
 # A python program that uses the file half of its library, on a plain directory and on the volume.
 . "$(dirname "$0")/../lib/env.sh"
-redis_start
+volume_start
 format_ours --trash-days 0
 umask 022
 mkdir "$SHM/plain"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Redirections and scripts of bash and dash on the volume, as on a plain directory.
 . "$(dirname "$0")/../lib/env.sh"
-redis_start
+volume_start
 format_ours --trash-days 0
 umask 022
 

@@ -1,7 +1,8 @@
 #!/bin/bash
 # limit: 300
 # The main test: thousands of real files, unpacked by an unmodified tar into a volume that the stock
-# client made; then the stock client mounts it, and everything is right.
+# client made; then the stock client mounts it, and everything is right.  The embedded engine makes
+# its own volume, which only we can look at.
 . "$(dirname "$0")/../lib/env.sh"
 
 "$ROOT/tools/make_archive.sh" "$W/a.tar"
@@ -16,7 +17,7 @@ trees() { # DIR OUT [function]
 trees "$SHM/plain" "$W/plain"
 say "$(tar -tf "$W/a.tar" | wc -l) members, $(stat -c %s "$W/a.tar") bytes"
 
-redis_start
+volume_start
 if [ -n "$JUICEFS" ]; then format_stock --trash-days 0; else format_ours --trash-days 0; fi
 
 unpack() { jfs tar -xpf "$W/a.tar" -C $PREFIX >"$W/tar.out" 2>&1; }
@@ -32,7 +33,7 @@ if [ -n "$JUICEFS" ] && can_mount; then
     same "as a stock mount sees it" "$W/plain" "$W/stock"
     stock_umount
 else
-    say "skip as a stock mount sees it: no stock client or /dev/fuse"
+    [ "$ENGINE" != redis ] || say "skip as a stock mount sees it: no stock client or /dev/fuse"
 fi
 checkers "after unpacking"
 

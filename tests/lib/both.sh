@@ -11,12 +11,13 @@ case $program in
 esac
 mkdir -p "$plain"
 
-redis_start
+volume_start
 format_ours --trash-days 0
 # Programs that give up root write blocks as who they are now: in a bucket of several users its
 # directories are everybody's (see README, limits).
 mkdir -p "$BUCKET/$NAME/chunks/0"/{0..30}
 chmod -R 1777 "$BUCKET/$NAME"
+[ "$ENGINE" != lmdb ] || chmod -R a+rwX "$W/meta" # and the environment
 
 status=0
 umask 022

@@ -3,7 +3,8 @@
 #
 # A test has a directory of its own, $W, and what it starts through these functions ends with it.
 # $SO, $JFSPRE: what is tested.  $JUICEFS: the stock client, or empty.  $PY: Debian's python3.
-set -euo pipefail
+set -Eeuo pipefail
+trap 'echo "failed: ${BASH_SOURCE[0]##*/}:$LINENO: $BASH_COMMAND" >&2' ERR
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 B=$(realpath -m "${B:-$ROOT/build}")
@@ -89,6 +90,8 @@ eventually() {
 # --- Redis ---------------------------------------------------------------------------------------
 SOCK=$W/redis.sock
 META="unix://$SOCK?db=0"
+ENGINE=${ENGINE:-redis} # what a test that begins with volume_start runs on: redis or lmdb
+[ "$ENGINE" = redis ] || META=lmdb://$W/meta JUICEFS='' # which no stock client can open
 REDIS_PID=
 
 rcli() { redis-cli -s "$SOCK" "$@"; }
@@ -104,6 +107,7 @@ redis_start() {
         return 1
     }
 }
+volume_start() { [ "$ENGINE" != redis ] || redis_start; }
 redis_kill() { # [SIGNAL]
     kill "-${1:-KILL}" "$REDIS_PID" 2>/dev/null || true
     wait "$REDIS_PID" 2>/dev/null || true
@@ -139,23 +143,21 @@ MNT=$W/mnt
 mounted() { [ "$(stat -c %i "$MNT" 2>/dev/null)" = 1 ]; }
 stock_mount() { # [ARGS]
     mkdir -p "$MNT"
-    stock mount --no-usage-report --backup-meta 0 --cache-dir "$W/stockcache" --cache-size 256 \
+    "$JUICEFS" --no-color mount --no-usage-report --backup-meta 0 --cache-dir "$W/stockcache" --cache-size 256 \
         --enable-xattr "$@" "$META" "$MNT" >"$W/mount.log" 2>&1 &
-    PIDS+=($!)
+    MOUNT_PID=$!
+    PIDS+=($MOUNT_PID)
     MOUNTS+=("$MNT")
     eventually 30 mounted || {
         cat "$W/mount.log"
         return 1
     }
 }
-stock_umount() {
-    local i
-    for i in 1 2 3 4 5 6 7 8 9 10; do
-        umount "$MNT" 2>/dev/null && break
-        [ "$i" -lt 10 ] || umount -l "$MNT"
-        sleep 0.2
-    done
+mount_ended() { ! kill -0 "$MOUNT_PID" 2>/dev/null; }
+stock_umount() { # of the last one; returns when its session is closed
+    eventually 10 umount "$MNT" 2>/dev/null || umount -l "$MNT"
     unset 'MOUNTS[-1]'
+    eventually 30 mount_ended
 }
 
 # --- judging ---------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 # kernel's, and what only looks like it.
 . "$(dirname "$0")/../lib/env.sh"
 
-redis_start
+volume_start
 format_ours --trash-days 0
 mkdir "$W/nat" "$W/nat/sub"
 echo native >"$W/nat/n"

@@ -172,7 +172,7 @@ static void test_fds(void)
     size_t n = kv_fds(kv, fds, 8);
     CU_ASSERT(n >= 2);
     for (size_t i = 0; i < n; i++)
-        CU_ASSERT(fds[i] >= 20 && (fcntl(fds[i], F_GETFD) & FD_CLOEXEC) != 0);
+        CU_ASSERT(fds[i] >= 64 && (fcntl(fds[i], F_GETFD) & FD_CLOEXEC) != 0);
 }
 
 static void test_refused(void)
