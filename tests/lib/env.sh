@@ -97,6 +97,7 @@ REDIS_PID=
 rcli() { redis-cli -s "$SOCK" "$@"; }
 redis_answers() { rcli ping 2>/dev/null | grep -Eq 'PONG|NOAUTH'; }
 # redis_start [ARGS]: may be called again after redis_kill
+# shellcheck disable=SC2120
 redis_start() {
     redis-server --port 0 --unixsocket "$SOCK" --unixsocketperm 777 --dir "$W" --save '' \
         --appendonly no --daemonize no "$@" >>"$W/redis.log" 2>&1 &
@@ -146,7 +147,7 @@ stock_mount() { # [ARGS]
     "$JUICEFS" --no-color mount --no-usage-report --backup-meta 0 --cache-dir "$W/stockcache" --cache-size 256 \
         --enable-xattr "$@" "$META" "$MNT" >"$W/mount.log" 2>&1 &
     MOUNT_PID=$!
-    PIDS+=($MOUNT_PID)
+    PIDS+=("$MOUNT_PID")
     MOUNTS+=("$MNT")
     eventually 30 mounted || {
         cat "$W/mount.log"

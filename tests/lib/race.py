@@ -14,6 +14,8 @@ TOP, ME, SEED, STEPS, LIST = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys
 rng = random.Random(f"{ME}-{SEED}")
 own = {}     # name -> content, None for a directory, ("->", target) for a symlink
 serial = 0
+# what an open file's write and close may say when another client removed it
+LOST = {errno.EBADF} if ME == "stock" else {errno.ESTALE}
 CONTENDED = {errno.ENOENT, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY, errno.EPERM,
              # another host's client removed the file between open and close: ours says so by the
              # one, a stock mount by the other (juicefs-format.md 5.14)
@@ -31,6 +33,21 @@ def fresh(dirs=True):
 def put(name, data):
     with open(os.path.join(TOP, name), "wb") as f:
         f.write(data)
+
+
+def put_contended(name, data):
+    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    try:
+        os.write(fd, data)
+        os.fsync(fd)
+    except OSError as e:
+        if e.errno not in LOST:
+            raise
+    try:
+        os.close(fd)
+    except OSError as e:
+        if e.errno not in LOST:
+            raise
 
 
 def pick(kind):
@@ -82,7 +99,7 @@ def step_all():
         if what == 0:
             os.close(os.open(a, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
         elif what == 1:
-            put(a, rng.randbytes(100))
+            put_contended(a, rng.randbytes(100))
         elif what == 2:
             os.unlink(a)
         elif what == 3:
