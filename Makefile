@@ -73,10 +73,10 @@ lint: ## formatting, layers, exports, headers, cppcheck, scripts; both compilers
 fmt: ## format the C sources in place
 	git ls-files '*.c' '*.h' | xargs clang-format -i
 
-demo: ## install what is missing, unpack an archive into a volume, check it (ARCHIVE=x.tar)
-	@tools/install_deps.sh demo
+demo: ## install what is missing, unpack an archive into a volume, check it (ARCHIVE=x.tar ENGINE=redis)
+	@tools/install_deps.sh demo$(if $(filter redis,$(ENGINE)),-redis)
 	@$(MAKE) --no-print-directory -j$(JOBS) all
-	@B='$(B)' ARCHIVE='$(ARCHIVE)' tools/demo.sh
+	@B='$(B)' ARCHIVE='$(ARCHIVE)' ENGINE='$(ENGINE)' tools/demo.sh
 
 bench: ## what it costs, as ratios within one run (RUNS=5, RTT_MS=1 adds a delayed round)
 	@tools/install_deps.sh check

@@ -1,14 +1,19 @@
 #!/bin/bash
 # make demo: a volume, a real archive unpacked into it by an unmodified tar, and a look at the result.
 #
-# Starts its own redis-server on a unix socket in a temporary directory and stops it at the end.
-# ARCHIVE=x.tar unpacks that one.  Where the stock JuiceFS client is at hand it makes the volume and
-# looks at the result too, by a mount if /dev/fuse is there; else all is done with our own command.
+# The volume is an embedded one: nothing is started.  ENGINE=redis starts a redis-server on a unix
+# socket in a temporary directory and stops it at the end; the stock JuiceFS client then makes the
+# volume where it is at hand, and looks at the result, by a mount if /dev/fuse is there.
+# ARCHIVE=x.tar unpacks that one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 B=$(realpath "${B:-build}")
-stock=${JUICEFS:-build/venv/bin/juicefs}
-[ -x "$stock" ] || stock=$(command -v juicefs || true)
+ENGINE=${ENGINE:-lmdb}
+stock=
+if [ "$ENGINE" = redis ]; then
+    stock=${JUICEFS:-build/venv/bin/juicefs}
+    [ -x "$stock" ] || stock=$(command -v juicefs || true)
+fi
 W=$(mktemp -d "${TMPDIR:-/tmp}/jfspre-demo.XXXXXX")
 redis=
 mounted=no
@@ -48,12 +53,21 @@ fi
 count=$(tar -tf "$archive" | wc -l)
 echo "$archive: $count members, $(stat -L -c %s "$archive") bytes" | sed "s,$W,\$W,"
 
-say "Redis and a volume"
 mkdir "$W/bucket"
-redis-server --port 0 --unixsocket "$W/redis.sock" --dir "$W" --save '' --appendonly no >"$W/redis.log" 2>&1 &
-redis=$!
-for _ in $(seq 200); do redis-cli -s "$W/redis.sock" ping >/dev/null 2>&1 && break || sleep 0.05; done
-export JFSPRE_META="unix://$W/redis.sock?db=0" JFSPRE_PREFIX=/jfs
+start_redis() {
+    redis-server --port 0 --unixsocket "$W/redis.sock" --dir "$W" --save '' --appendonly no >"$W/redis.log" 2>&1 &
+    redis=$!
+    for _ in $(seq 200); do redis-cli -s "$W/redis.sock" ping >/dev/null 2>&1 && break || sleep 0.05; done
+}
+if [ "$ENGINE" = redis ]; then
+    say "Redis and a volume"
+    start_redis
+    JFSPRE_META="unix://$W/redis.sock?db=0"
+else
+    say "a volume in a directory"
+    JFSPRE_META="lmdb://$W/meta"
+fi
+export JFSPRE_META JFSPRE_PREFIX=/jfs
 JFSPRE_CACHE_DIR=$(mktemp -d "$([ -d /dev/shm ] && echo /dev/shm || echo "$W")/jfspre-demo.XXXXXX")
 export JFSPRE_CACHE_DIR
 if [ -n "$stock" ]; then
@@ -113,7 +127,7 @@ if [ -n "$stock" ]; then
             exit 1
         fi
     fi
-else
+elif [ "$ENGINE" = redis ]; then
     echo "(the stock client is not here, so it did not look)"
 fi
-say "done: redis-server is stopped and $W removed"
+say "done: nothing is left running, $W is removed"

