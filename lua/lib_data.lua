@@ -9,17 +9,19 @@ data.LENGTH_MAX = 9007199254740991
 E.TOOBIG, E.NODEV, E.SPIPE = 7, 19, 29
 
 -- A write or truncate by somebody else than root takes away setuid, and setgid where group-execute is set or the
--- group is not the writer's; the caller of the op says so by KILLPRIV.  True: a.mode was changed.
-function data.kill_priv(op, a)
-    if op.flags % 512 < F.KILLPRIV or a.mode < 1024 or a.type ~= T.FILE then
-        return false
-    end
+-- group is not the writer's.  True: a.mode was changed.
+function data.drop_priv(op, a)
     local drop = band(a.mode, 2048)
     if band(a.mode, 1024) ~= 0 and (band(a.mode, 8) ~= 0 or not perm.in_group(op, a.gid)) then
         drop = drop + 1024
     end
     a.mode = a.mode - drop
     return drop ~= 0
+end
+
+-- The same where the caller of the op asks for it by KILLPRIV.
+function data.kill_priv(op, a)
+    return a.mode >= 1024 and op.flags % 512 >= F.KILLPRIV and a.type == T.FILE and data.drop_priv(op, a)
 end
 
 -- Sets mtime after a change of content.  It never stays what it was: stock's readers keep what they cached of a file

@@ -38,20 +38,6 @@ do
         return nil
     end
 
-    -- A write by somebody else than root takes away setuid, and setgid where group-execute is set or the group is not
-    -- the writer's.
-    local function kill_priv(op, a)
-        local drop = band(a.mode, 2048)
-        if band(a.mode, 1024) ~= 0 and (band(a.mode, 8) ~= 0 or not perm.in_group(op, a.gid)) then
-            drop = drop + 1024
-        end
-        if op.uid == 0 or drop == 0 then
-            return false
-        end
-        a.mode = a.mode - drop
-        return true
-    end
-
     ops[2] = function(env, op)
         local has = opcodec.has
         local create = has(op, F.CREATE) and not has(op, F.OPATH)
@@ -82,7 +68,7 @@ do
                 return fail(E.IO)
             end
             if has(op, F.TRUNC) then
-                local killed = kill_priv(op, a)
+                local killed = op.uid ~= 0 and data.drop_priv(op, a)
                 if a.length > 0 then
                     err = truncate_to(env, op, ino, a, 0)
                     if err then

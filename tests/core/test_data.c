@@ -199,6 +199,35 @@ static void test_open_descriptor(void)
     REFUSED(run(fallocate_op(f, 0, 0, 3)), EPERM);
 }
 
+/* Setgid without group-execute stays for the group's members. */
+static void test_privileges(void)
+{
+    /* clang-format off */
+    static const struct { uint32_t uid, gid, before, after; } cases[] = {
+        {ME, ME, 06777, 00777}, {ME, ME, 06767, 00767}, {ME, 0, 06777, 00777}, {ME, 0, 06767, 02767},
+        {ME, 0, 02767, 02767}, {ME, ME, 02767, 00767}, {ME, ME, 01777, 01777},
+    };
+    /* clang-format on */
+    static const uint8_t kinds[] = {OP_WRITE, OP_TRUNCATE, OP_FALLOCATE};
+    uint64_t f = make_file("f", 0);
+
+    for (size_t i = 0; i < 3 * sizeof(cases) / sizeof(cases[0]); i++) {
+        struct op chmod = on(OP_SETATTR, f), op = on(kinds[i % 3], f);
+        uint8_t hole[28] = {[27] = 1}; /* chunk 0, a byte of zeros */
+
+        chmod.valid = SET_MODE;
+        chmod.mode = cases[i / 3].before;
+        CU_ASSERT_EQUAL(run(chmod), 0);
+        op.cred = (struct op_cred){cases[i / 3].uid, cases[i / 3].gid, 0, NULL};
+        op.flags |= OPF_KILLPRIV;
+        op.len = i + 1;
+        op.data = hole;
+        op.data_len = sizeof(hole);
+        CU_ASSERT_EQUAL(run(op), 0);
+        CU_ASSERT_EQUAL(oneop_last.attr.mode, cases[i / 3].after);
+    }
+}
+
 /* --- limits and counters ---------------------------------------------------------------------- */
 
 static void test_capacity(void)
@@ -496,8 +525,8 @@ static void test_full_server(void)
 /* clang-format off */
 #define CASES(X) \
     X(repeated_write) X(mtime_differs) X(malformed_records) X(many_records) X(tail_is_kept) \
-    X(open_descriptor) X(quota) X(no_name) X(far_away) X(huge) X(wrong_type) X(chunk_limits) \
-    X(purge) X(purge_twice) X(full_server)
+    X(open_descriptor) X(privileges) X(quota) X(no_name) X(far_away) X(huge) X(wrong_type) \
+    X(chunk_limits) X(purge) X(purge_twice) X(full_server)
 /* clang-format on */
 
 #define FRESH(name)                                                                                \

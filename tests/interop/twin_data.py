@@ -216,7 +216,8 @@ def writes():
     write("w/a/x", 70000, 70000)
     T.settle("two links")
     for mode in (0o6777, 0o4766, 0o2767, 0o2777, 0o777):
-        create(f"w/s{mode:o}", mode, 4)
+        # a member of the group: of a foreign one, a local file system takes setgid always, FUSE does not
+        create(f"w/s{mode:o}", mode, 4, gid=1000)
         write(f"w/s{mode:o}", 2, 1, **ME)
     create("w/root", 0o6777, 4)
     write("w/root", 4, 4)
@@ -246,9 +247,9 @@ def truncates():
     truncate("tm", 5, **ME)
     truncate("tm", 6, expect="EACCES", **OTHER)
     for mode in (0o6777, 0o2767, 0o4766):
-        create(f"ts{mode:o}", mode, 100)
+        create(f"ts{mode:o}", mode, 100, gid=1001)
         truncate(f"ts{mode:o}", 50, **OTHER)
-        create(f"tz{mode:o}", mode, 100)
+        create(f"tz{mode:o}", mode, 100, gid=1001)
         ftruncate(f"tz{mode:o}", 120, **OTHER)
     create("tr", 0o6777, 100)
     truncate("tr", 0)
