@@ -29,7 +29,7 @@ MOUNTS=() # mount points of ours
 
 cleanup() {
     local status=$? p i
-    trap - EXIT
+    trap - EXIT ERR
     set +e
     for ((i = ${#MOUNTS[@]} - 1; i >= 0; i--)); do
         umount "${MOUNTS[i]}" 2>/dev/null || umount -l "${MOUNTS[i]}" 2>/dev/null
@@ -75,7 +75,10 @@ case_of() {
     shift
     if "$@"; then ok "$name"; else not_ok "$name"; fi
 }
-finish() { [ $FAILED = 0 ] && [ $CASES -gt 0 ]; }
+finish() {
+    [ $FAILED != 0 ] || [ $CASES = 0 ] || exit 0
+    exit 1
+}
 
 # eventually SECONDS CMD...: waits until the command succeeds
 eventually() {
