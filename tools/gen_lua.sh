@@ -11,7 +11,13 @@ strip()
     sed -e 's/^[[:space:]]*//' -e '/^--/d' -e '/^$/d' "$1"
 }
 {
-    for f in lib_*.lua; do
+    # The first file's names become upvalues of one inner function: a closure takes an upvalue of its
+    # parent at once, a local of its parent by a search through all open ones.
+    set -- lib_*.lua
+    strip "$1"
+    echo "return (function()"
+    shift
+    for f; do
         strip "$f"
     done
     # An op's file runs when its kind is first asked for: making every closure at each call costs
@@ -24,6 +30,7 @@ strip()
         echo "end"
     done
     strip dispatch.lua
+    echo "end)()"
 } >"$text"
 {
     echo '/* Made by tools/gen_lua.sh from lua/. */'
