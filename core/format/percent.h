@@ -1,7 +1,7 @@
 /*
  * percent - how stock's dumps write bytes that may be anything (names, symlink targets, values of
- * attributes) so that they are JSON: what is not UTF-8, control characters, spaces, quotes, backslashes
- * and the percent sign become %XX, the rest stays.
+ * attributes) so that they are JSON: what is not UTF-8, control characters, spaces, quotes,
+ * backslashes and the percent sign become %XX, the rest stays.
  *
  * Layer: format; uses base.
  */

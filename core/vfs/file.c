@@ -212,11 +212,36 @@ static int open_tmpfile(struct vfs *v, struct vfs_loc *loc, int flags, mode_t mo
     return rc;
 }
 
+/* Opening one waits for the other end, with signals and without a lock: the caller's business.  Who
+ * acts as another user does not come into the staging area: he gets it opened here. */
+static int open_fifo(struct vfs *v, uint64_t ino, const struct attr *a, int flags,
+                     struct vfs_loc *loc)
+{
+    struct staging_owner owner;
+    staging_enter(v->staging, &owner);
+    int rc = staging_fifo(v->staging, ino, a->mode & 0777, loc->native, sizeof loc->native);
+    if (rc == 0 && owner.switched) {
+        rc = open(loc->native, (flags & KERNEL_FLAGS) | O_NONBLOCK);
+        if (rc >= 0 && (flags & O_NONBLOCK) == 0)
+            fcntl(rc, F_SETFL, flags & (O_APPEND | O_SYNC | O_DSYNC));
+        rc = rc < 0 ? -errno : rc;
+        staging_leave(&owner);
+        return rc;
+    }
+    staging_leave(&owner);
+    return rc == 0 ? VFS_ESCAPE : rc;
+}
+
 static int open_other(struct vfs *v, uint64_t ino, const struct attr *a, int flags,
-                      struct vfs_fd *out)
+                      struct vfs_loc *loc, struct vfs_fd *out)
 {
     struct staging_owner owner;
     int fd;
+
+    if (a->type == TYPE_FIFO && (flags & O_PATH) == 0) {
+        out->ino = 0; /* a native one from here on */
+        return open_fifo(v, ino, a, flags, loc);
+    }
 
     staging_enter(v->staging, &owner);
     if (a->type == TYPE_DIRECTORY) {
@@ -226,11 +251,6 @@ static int open_other(struct vfs *v, uint64_t ino, const struct attr *a, int fla
     } else if ((flags & O_PATH) != 0) {
         out->kind = VFS_PATH;
         fd = staging_open_marker(v->staging, ino, O_PATH | (flags & O_CLOEXEC));
-    } else if (a->type == TYPE_FIFO) {
-        /* Blocks until the other end comes, so by its own owner's ids and without a lock. */
-        staging_leave(&owner);
-        out->ino = 0;
-        return staging_open_fifo(v->staging, ino, flags & KERNEL_FLAGS, a->mode & 0777);
     } else {
         fd = a->type == TYPE_SYMLINK ? -ELOOP : a->type == TYPE_SOCKET ? -ENXIO : -EACCES;
     }
@@ -311,7 +331,7 @@ int vfs_open(struct vfs *v, struct vfs_loc *loc, int flags, mode_t mode, struct 
             o.emptied = created || (flags & O_TRUNC) != 0;
             rc = open_staged(v, r.res.ino, flags, &o, out);
         } else {
-            rc = open_other(v, r.res.ino, a, flags, out);
+            rc = open_other(v, r.res.ino, a, flags, loc, out);
         }
     }
     request_fini(&r);

@@ -118,7 +118,8 @@ void staging_path(const struct staging *st, uint32_t number, char *out, size_t l
 /* Skeletons: a descriptor opened with flags. */
 int staging_open_dir(struct staging *st, uint64_t ino, int flags, bool *made); /* made: by us now */
 int staging_open_marker(struct staging *st, uint64_t ino, int flags);
-int staging_open_fifo(struct staging *st, uint64_t ino, int flags, mode_t mode);
+/* Makes the native FIFO; path gets its name. */
+int staging_fifo(struct staging *st, uint64_t ino, mode_t mode, char *path, size_t len);
 void staging_drop_dir(struct staging *st, uint64_t ino);
 
 void slot_lock(struct slot *s);

@@ -83,8 +83,8 @@ void vfs_set_umask(struct vfs *v,
 
 /* --- descriptors ------------------------------------------------------------------------------ */
 
-/* open(2) with all its flags.  Returns the descriptor; *out says what it is.  A FIFO opens as a
- * native FIFO of this host (kind VFS_PATH is not used: out->ino = 0, not ours any more). */
+/* open(2) with all its flags.  Returns the descriptor; *out says what it is.  A FIFO is a
+ * native one of this host: VFS_ESCAPE names it, since opening it may wait. */
 int vfs_open(struct vfs *v, struct vfs_loc *loc, int flags, mode_t mode, struct vfs_fd *out);
 /* Is fd one of ours?  1 and *out, or 0.  readlink of /proc/self/fd. */
 int vfs_identify(struct vfs *v, int fd, struct vfs_fd *out);
