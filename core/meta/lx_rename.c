@@ -162,7 +162,8 @@ static int reparent(struct lx *x, struct side *o, uint64_t from, uint64_t to)
 static int count(struct lx *x, uint64_t dir, const struct attr *a, int sign)
 {
     int64_t len = (int64_t)lx_data_length(a);
-    return lx_stats(x, dir, sign * len, sign * (int64_t)usage_of_length(lx_data_length(a)), sign);
+    int64_t space = (int64_t)usage_of_length(lx_data_length(a));
+    return lx_stats(x, dir, sign * len, sign * space, sign);
 }
 
 static int save_dir(struct lx *x, const struct lx_walk *w, struct attr *a, int links)
