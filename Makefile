@@ -11,6 +11,7 @@ endif
 CFLAGS   ?= -O2 -g
 PREFIX   ?= /usr/local
 JOBS     ?= $(shell nproc)
+QUIET    := $(if $(V),,-s) # V=1 shows the commands where a target builds on its way
 
 comma    := ,
 B        ?= build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
@@ -63,7 +64,7 @@ tests: all $(TESTS) ## build the test programs
 
 check: ## install what is missing, build and run every test (T=name: those that match; SAN=...)
 	@tools/install_deps.sh check
-	@$(MAKE) --no-print-directory -j$(JOBS) tests
+	@$(MAKE) $(QUIET) --no-print-directory -j$(JOBS) tests
 	@B='$(B)' SAN='$(SAN)' tests/run '$(T)'
 
 lint: ## formatting, layers, exports, headers, cppcheck, scripts; both compilers without a warning
@@ -75,12 +76,12 @@ fmt: ## format the C sources in place
 
 demo: ## install what is missing, unpack an archive into a volume, check it (ARCHIVE=x.tar ENGINE=redis)
 	@tools/install_deps.sh demo$(if $(filter redis,$(ENGINE)),-redis)
-	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@$(MAKE) $(QUIET) --no-print-directory -j$(JOBS) all
 	@B='$(B)' ARCHIVE='$(ARCHIVE)' ENGINE='$(ENGINE)' tools/demo.sh
 
 bench: ## what it costs, as ratios within one run (RUNS=5, RTT_MS=1 adds a delayed round)
 	@tools/install_deps.sh check
-	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@$(MAKE) $(QUIET) --no-print-directory -j$(JOBS) all
 	@B='$(B)' tools/bench/run
 
 install: all ## copy the library and the command below DESTDIR and PREFIX
