@@ -4,10 +4,9 @@
 #include "core/lmdb/types.h"
 
 #include "core/base/bytes.h"
+#include "core/base/decimal.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,14 +100,15 @@ static int del(struct kv *kv, const struct full_key *k, bool *was_there)
     return rc == -ENOENT ? 0 : rc;
 }
 
-static int incr(struct kv *kv, const struct full_key *k, int64_t delta, int64_t *now)
+static int incr(struct kv *kv, const struct full_key *k, bool absent_too, int64_t delta,
+                int64_t *now)
 {
     struct kv_val old;
     char text[32];
     bool found;
     int64_t n = 0;
     int rc = get(kv, k, &old, &found);
-    if (rc < 0)
+    if (rc < 0 || (!found && !absent_too))
         return rc;
     if (found) {
         if (old.len == 0 || old.len >= sizeof(text))
@@ -118,10 +118,10 @@ static int incr(struct kv *kv, const struct full_key *k, int64_t delta, int64_t 
         n = strtoll(text, NULL, 10);
     }
     n += delta;
-    int len = snprintf(text, sizeof(text), "%" PRId64, n);
+    size_t len = decimal_signed(text, n);
     if (now != NULL)
         *now = n;
-    return kv_put(kv, val_of(k), (struct kv_val){text, (size_t)len});
+    return kv_put(kv, val_of(k), (struct kv_val){text, len});
 }
 
 /* --- strings and hashes ------------------------------------------------------------------------
@@ -175,7 +175,15 @@ int hash_incr(struct kv *kv, const char *key, const void *field, size_t flen, in
 {
     struct full_key k;
     int rc = make_key(&k, key, field, flen);
-    return rc < 0 ? rc : incr(kv, &k, delta, now);
+    return rc < 0 ? rc : incr(kv, &k, true, delta, now);
+}
+
+int hash_incr_if_there(struct kv *kv, const char *key, const void *field, size_t flen,
+                       int64_t delta)
+{
+    struct full_key k;
+    int rc = make_key(&k, key, field, flen);
+    return rc < 0 ? rc : incr(kv, &k, false, delta, NULL);
 }
 
 /* --- whole keys --------------------------------------------------------------------------------

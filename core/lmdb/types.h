@@ -37,6 +37,9 @@ int hash_set(struct kv *kv, const char *key, const void *field, size_t flen, con
 int hash_del(struct kv *kv, const char *key, const void *field, size_t flen, bool *was_there);
 int hash_incr(struct kv *kv, const char *key, const void *field, size_t flen, int64_t delta,
               int64_t *now);
+/* The same only where the field is there: HEXISTS and HINCRBY. */
+int hash_incr_if_there(struct kv *kv, const char *key, const void *field, size_t flen,
+                       int64_t delta);
 /* Is there any field (hash, set, zset) or element? */
 int any_of(struct kv *kv, const char *key, bool *found);
 /* Visits fields (members) in byte order, those after `after` (NULL: all), until visit returns

@@ -1,11 +1,10 @@
 /*
  * lx_base.c - keys, attrs, entries and accounting (lib_num, lib_attr, lib_acct, lib_tree).
  */
+#include "core/base/decimal.h"
 #include "core/meta/lx.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,7 +17,8 @@ int lx_store(struct lx *x, int rc)
 
 void lx_key(char out[LX_KEY], char letter, uint64_t ino)
 {
-    snprintf(out, LX_KEY, "%c%" PRIu64, letter, ino);
+    out[0] = letter;
+    decimal_unsigned(out + 1, ino);
 }
 
 int lx_get(struct lx *x, const char *key, const void *field, size_t flen, struct kv_val *out,
@@ -50,7 +50,7 @@ int lx_any(struct lx *x, const char *key, bool *found)
 
 static size_t dec(uint64_t n, char out[24])
 {
-    return (size_t)snprintf(out, 24, "%" PRIu64, n);
+    return decimal_unsigned(out, n);
 }
 
 int lx_set_ino(struct lx *x, const char *key, uint64_t ino, const char *text)
@@ -276,13 +276,9 @@ int lx_room(struct lx *x, uint64_t dir, int64_t space, int64_t inodes)
 static int add_if_there(struct lx *x, const char *hash, uint64_t dir, int64_t n)
 {
     char f[24];
-    size_t flen = dec(dir, f);
-    struct kv_val v;
-    bool found;
     if (n == 0)
         return 0;
-    int rc = lx_get(x, hash, f, flen, &v, &found);
-    return rc == 0 && found ? lx_incr(x, hash, f, flen, n) : rc;
+    return lx_store(x, hash_incr_if_there(x->kv, hash, f, dec(dir, f), n));
 }
 
 int lx_stats(struct lx *x, uint64_t dir, int64_t len, int64_t space, int64_t inodes)

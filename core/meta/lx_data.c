@@ -2,6 +2,7 @@
  * lx_data.c - records of files: writing, cutting, zeroing, giving back (lib_data, lib_truncate,
  * lib_purge, op_write, op_truncate, op_fallocate, op_chunks, op_purge).
  */
+#include "core/base/decimal.h"
 #include "core/meta/lx.h"
 
 #include <errno.h>
@@ -20,7 +21,10 @@
 
 static void list_key(char out[LX_KEY], uint64_t ino, uint64_t chunk)
 {
-    snprintf(out, LX_KEY, "c%" PRIu64 "_%" PRIu64, ino, chunk);
+    out[0] = 'c';
+    size_t n = 1 + decimal_unsigned(out + 1, ino);
+    out[n++] = '_';
+    decimal_unsigned(out + n, chunk);
 }
 
 bool lx_kill_priv(struct lx *x, struct attr *a)

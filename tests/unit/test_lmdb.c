@@ -68,6 +68,11 @@ static void test_types(void)
     CU_ASSERT(hash_scan(kv, "d1", "a", 1, join, text) == 0);
     CU_ASSERT_STRING_EQUAL(text, "b=B ");
     CU_ASSERT(hash_incr(kv, "sliceRef", "k1_2", 4, -1, &n) == 0 && n == -1);
+    CU_ASSERT(hash_incr_if_there(kv, "sliceRef", "k1_2", 4, 11) == 0);
+    CU_ASSERT(hash_incr(kv, "sliceRef", "k1_2", 4, 0, &n) == 0 && n == 10);
+    CU_ASSERT(hash_incr(kv, "sliceRef", "k1_2", 4, -11, &n) == 0 && n == -1);
+    CU_ASSERT(hash_incr_if_there(kv, "sliceRef", "k9_9", 4, 1) == 0);
+    CU_ASSERT(hash_get(kv, "sliceRef", "k9_9", 4, &v, &found) == 0 && !found);
     CU_ASSERT(hash_del(kv, "d1", "a", 1, &found) == 0 && found);
     CU_ASSERT(hash_del(kv, "d1", "a", 1, &found) == 0 && !found);
     CU_ASSERT(any_of(kv, "d1", &found) == 0 && found);
