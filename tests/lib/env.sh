@@ -137,7 +137,7 @@ case ${SAN:-} in
 *thread*) PRELOAD="$(gcc -print-file-name=libtsan.so):$SO" ;;
 *undefined*) PRELOAD="$(gcc -print-file-name=libubsan.so):$SO" ;;
 esac
-export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0}
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0:verify_asan_link_order=0:allocator_may_return_null=1}
 JFS_ENV=(JFSPRE_META="$META" JFSPRE_PREFIX="$PREFIX" JFSPRE_CACHE_DIR="$W/cache")
 jfs() { env "${JFS_ENV[@]}" LD_PRELOAD="$PRELOAD" "$@"; }
 # The command with the same configuration, without the preload.
