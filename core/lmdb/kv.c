@@ -357,6 +357,24 @@ int kv_del(struct kv *kv, struct kv_val key)
     return to_errno(kv, kv->lib->mdb_del(kv->txn, kv->dbi, &k, NULL));
 }
 
+int kv_change(struct kv *kv, struct kv_val key, kv_edit fn, void *ctx)
+{
+    MDB_cursor *cur;
+    MDB_val k = to_mdb(key), v;
+    struct kv_val fresh;
+    int rc = kv->lib->mdb_cursor_open(kv->txn, kv->dbi, &cur);
+    if (rc != 0)
+        return to_errno(kv, rc);
+    rc = kv->lib->mdb_cursor_get(cur, &k, &v, MDB_SET);
+    int stop = rc == 0 ? fn(ctx, from_mdb(v), &fresh) : 0;
+    if (rc == 0 && stop == 0) {
+        v = to_mdb(fresh);
+        rc = kv->lib->mdb_cursor_put(cur, &k, &v, MDB_CURRENT);
+    }
+    kv->lib->mdb_cursor_close(cur);
+    return stop < 0 ? stop : to_errno(kv, rc);
+}
+
 int kv_scan(struct kv *kv, struct kv_val from, kv_visit visit, void *ctx)
 {
     MDB_cursor *cur;

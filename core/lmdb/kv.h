@@ -57,6 +57,10 @@ void kv_abort(struct kv *kv);
 int kv_get(struct kv *kv, struct kv_val key, struct kv_val *value);
 int kv_put(struct kv *kv, struct kv_val key, struct kv_val value);
 int kv_del(struct kv *kv, struct kv_val key);
+/* Rewrites the value of a key that is there, found once: fn makes the new one, which it owns, from
+ * the old.  -ENOENT: absent, fn was not called; else what fn returns below 0. */
+typedef int (*kv_edit)(void *ctx, struct kv_val old, struct kv_val *fresh);
+int kv_change(struct kv *kv, struct kv_val key, kv_edit fn, void *ctx);
 bool kv_is_full(const struct kv *kv); /* the last -ENOSPC came from the map, not from the disk */
 int kv_grow(struct kv *kv);           /* outside a transaction; -ENOSPC: the disk has no room */
 

@@ -27,6 +27,7 @@
     X(mdb_del)                                                                                     \
     X(mdb_cursor_open)                                                                             \
     X(mdb_cursor_get)                                                                              \
+    X(mdb_cursor_put)                                                                              \
     X(mdb_cursor_close)                                                                            \
     X(mdb_strerror)
 

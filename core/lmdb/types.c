@@ -100,28 +100,38 @@ static int del(struct kv *kv, const struct full_key *k, bool *was_there)
     return rc == -ENOENT ? 0 : rc;
 }
 
+struct sum {
+    int64_t delta, now;
+    char text[DECIMAL_MAX];
+};
+
+static int add(void *ctx, struct kv_val old, struct kv_val *fresh)
+{
+    struct sum *s = ctx;
+    char text[32];
+    if (old.len == 0 || old.len >= sizeof(text))
+        return -EIO;
+    memcpy(text, old.data, old.len);
+    text[old.len] = '\0';
+    s->now = strtoll(text, NULL, 10) + s->delta;
+    *fresh = (struct kv_val){s->text, decimal_signed(s->text, s->now)};
+    return 0;
+}
+
 static int incr(struct kv *kv, const struct full_key *k, bool absent_too, int64_t delta,
                 int64_t *now)
 {
-    struct kv_val old;
-    char text[32];
-    bool found;
-    int64_t n = 0;
-    int rc = get(kv, k, &old, &found);
-    if (rc < 0 || (!found && !absent_too))
-        return rc;
-    if (found) {
-        if (old.len == 0 || old.len >= sizeof(text))
-            return -EIO;
-        memcpy(text, old.data, old.len);
-        text[old.len] = '\0';
-        n = strtoll(text, NULL, 10);
+    struct sum s = {.delta = delta, .now = delta};
+    int rc = kv_change(kv, val_of(k), add, &s);
+    if (rc == -ENOENT) {
+        if (!absent_too)
+            return 0;
+        size_t len = decimal_signed(s.text, delta);
+        rc = kv_put(kv, val_of(k), (struct kv_val){s.text, len});
     }
-    n += delta;
-    size_t len = decimal_signed(text, n);
-    if (now != NULL)
-        *now = n;
-    return kv_put(kv, val_of(k), (struct kv_val){text, len});
+    if (rc == 0 && now != NULL)
+        *now = s.now;
+    return rc;
 }
 
 /* --- strings and hashes ------------------------------------------------------------------------
