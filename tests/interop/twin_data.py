@@ -481,6 +481,11 @@ def main():
     sock, mount, with_trash = sys.argv[1:4]
     T = twin.Twins(sock, mount, trash=with_trash == "1")
     T.ours = Ours(T.b, mount, trash=with_trash == "1")
+    os.mkdir(m("first"))  # a mount makes the statistics of the root when they first change
+    end = time.monotonic() + 30
+    while not T.a("HEXISTS", "dirUsedSpace", 1) and time.monotonic() < end:
+        time.sleep(0.05)
+    T.mirror("first", lambda: None)
     for name in sys.argv[4:] or GROUPS:
         GROUPS[name]()
     T.finish()
