@@ -2,7 +2,8 @@
 
 -- The bytes between both lengths become zeros, whichever is the longer one: what a cut leaves in the lists can never
 -- come back.  a: attr of ino, a regular file.  nil: done, *a* is saved.  Else an errno, and nothing is written.
--- The same length writes nothing, but for privileges that KILLPRIV takes.
+-- The same length changes no more than the stamps, and those as the kernel does: by O_TRUNC and ftruncate(), not by
+-- truncate(); and what KILLPRIV takes.
 local function truncate_to(env, op, ino, a, newlen)
     local old = a.length
     if a.flags % 4 ~= 0 then -- immutable, append-only
@@ -17,7 +18,11 @@ local function truncate_to(env, op, ino, a, newlen)
     end
     local killed = data.kill_priv(op, a)
     if newlen == old then
-        if killed then
+        local stamps = opcodec.has(op, F.TRUNC) or opcodec.has(op, F.BY_FD)
+        if stamps then
+            data.stamp(a, op.now)
+        end
+        if stamps or killed then
             attr.changed(op, a)
             attr.save(ino, a)
         end

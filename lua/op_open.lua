@@ -68,15 +68,9 @@ do
                 return fail(E.IO)
             end
             if has(op, F.TRUNC) then
-                local killed = op.uid ~= 0 and data.drop_priv(op, a)
-                if a.length > 0 then
-                    err = truncate_to(env, op, ino, a, 0)
-                    if err then
-                        return fail(err)
-                    end
-                elseif killed then
-                    a.ctime = op.now
-                    attr.save(ino, a)
+                err = truncate_to(env, op, ino, a, 0)
+                if err then
+                    return fail(err)
                 end
             end
             local records = a.length > 0 and call("LRANGE", P .. "c" .. num.dec(ino) .. "_0", 0, -1)

@@ -104,7 +104,10 @@ int lx_truncate(struct lx *x, uint64_t ino, struct attr *a, uint64_t len)
         return rc;
     bool killed = lx_kill_priv(x, a);
     if (len == old) {
-        if (!killed)
+        bool stamps = lx_has(x, OPF_TRUNC) || lx_has(x, OPF_BY_FD);
+        if (stamps)
+            stamp(a, x->op->now);
+        if (!stamps && !killed)
             return 0;
         a->ctime = x->op->now;
         return lx_save(x, ino, a);

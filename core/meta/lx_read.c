@@ -92,18 +92,6 @@ static int open_create(struct lx *x, struct lx_walk *w)
     return lx_answer(x, x->op->ino, &a, w->dir);
 }
 
-static int open_empty(struct lx *x, struct lx_walk *w)
-{
-    struct attr *a = &w->attr;
-    bool killed = x->op->cred.uid != 0 && lx_drop_priv(x, a);
-    if (a->length > 0)
-        return lx_truncate(x, w->ino, a, 0);
-    if (!killed)
-        return 0;
-    a->ctime = x->op->now;
-    return lx_save(x, w->ino, a);
-}
-
 int lx_op_open(struct lx *x)
 {
     struct lx_walk w;
@@ -125,7 +113,7 @@ int lx_op_open(struct lx *x)
         if (w.corrupt)
             return -EIO;
         if (lx_has(x, OPF_TRUNC))
-            rc = open_empty(x, &w);
+            rc = lx_truncate(x, w.ino, &w.attr, 0);
         if (rc == 0 && w.attr.length > 0)
             rc = lx_records(x, w.ino, 0, &x->res->extra);
     } else if (w.attr.type == TYPE_SYMLINK) {

@@ -261,6 +261,7 @@ static void refused(struct vfs *v, struct commit *c, int code)
 int commit_send(struct vfs *v, struct commit *c, const struct op_result **own)
 {
     struct slot *s = c->slot;
+    bool carries = c->n > (c->own != SIZE_MAX ? 1 : 0); /* data, beside the caller's op */
     int code = 0;
 
     if (own != NULL)
@@ -268,13 +269,14 @@ int commit_send(struct vfs *v, struct commit *c, const struct op_result **own)
     if (c->n == 0)
         return 0;
     int rc = vfs_call(v, c->ops, c->n, c->res);
-    if (rc < 0) {
+    if (rc < 0 && carries) {
         struct staging_owner owner;
         staging_enter(v->staging, &owner);
         dirty_again(v, c); /* it may have happened: sent again, it gives the same file */
         staging_leave(&owner);
-        return rc;
     }
+    if (rc < 0)
+        return rc;
     staging_changed(v->staging, s->ino);
     for (size_t i = 0; i < c->n; i++) {
         if (c->res[i].code == 0 && c->res[i].has_attr)
@@ -285,7 +287,8 @@ int commit_send(struct vfs *v, struct commit *c, const struct op_result **own)
     if (own != NULL && c->own != SIZE_MAX)
         *own = &c->res[c->own];
     if (c->own == 0 && c->res[0].code != 0) { /* what the commit was to follow did not happen */
-        refused(v, c, c->res[0].code);
+        if (carries)
+            refused(v, c, c->res[0].code);
         return c->res[0].code;
     }
     if (code != 0) {

@@ -539,6 +539,9 @@ void slot_overlay(struct vfs *v, uint64_t ino, struct attr *a)
         return;
     a->length = (uint64_t)sb.st_size;
     a->mtime = (struct moment){.sec = sb.st_mtim.tv_sec, .nsec = (uint32_t)sb.st_mtim.tv_nsec};
+    if (a->mtime.sec > a->ctime.sec ||
+        (a->mtime.sec == a->ctime.sec && a->mtime.nsec > a->ctime.nsec))
+        a->ctime = a->mtime;
     if ((s->flags & SLOT_KILLPRIV) != 0)
         a->mode &= (uint16_t) ~(S_ISUID | ((a->mode & S_IXGRP) != 0 ? S_ISGID : 0));
 }

@@ -230,7 +230,7 @@ off_t vfs_lseek(struct vfs *v, int fd, const struct vfs_fd *f, off_t off, int wh
 }
 
 /* The same change of length on the staging file; clean stays clean. */
-static int resize_slot(struct vfs *v, uint32_t number, uint64_t len)
+static int resize_slot(struct vfs *v, uint32_t number, uint64_t len, bool by_fd)
 {
     struct staging_owner owner;
     struct slot *s = staging_slot(v->staging, number);
@@ -247,6 +247,9 @@ static int resize_slot(struct vfs *v, uint32_t number, uint64_t len)
             s->published = len;
         if (clean)
             staging_set_clean(fd);
+    } else if (rc == 0 && by_fd && sb.st_mtim.tv_sec != STAGING_CLEAN_SEC) {
+        struct timespec now[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_nsec = UTIME_NOW}};
+        futimens(fd, now); /* ftruncate() always stamps */
     }
     if (fd >= 0)
         staging_close_file(v->staging, number, fd);
@@ -277,7 +280,7 @@ int vfs_ftruncate(struct vfs *v, int fd, const struct vfs_fd *f, off_t len)
         request_fini(&r);
     }
     if (rc == 0)
-        rc = resize_slot(v, f->slot, (uint64_t)len);
+        rc = resize_slot(v, f->slot, (uint64_t)len, true);
     slot_unlock(s);
     return rc == -ENOENT ? -ESTALE : rc;
 }
@@ -300,7 +303,7 @@ int vfs_truncate(struct vfs *v, struct vfs_loc *loc, off_t len)
         if (s->ino == r.res.ino && (s->flags & SLOT_FILLED) != 0) {
             slot_seen_set(s, &r.res.attr);
             staging_changed(v->staging, s->ino);
-            rc = resize_slot(v, number, (uint64_t)len);
+            rc = resize_slot(v, number, (uint64_t)len, false);
         }
         slot_unlock(s);
     }

@@ -149,9 +149,19 @@ struct world {
 
 void three_vfs_step(struct world *w, const struct step *s, struct answer *a);
 void three_kernel_step(struct world *w, const struct step *s, struct answer *a);
-/* One line a thing below the root, sorted by path; without times.  Contents as a hash. */
-void three_vfs_tree(struct world *w, struct buf *out);
-void three_kernel_tree(struct world *w, struct buf *out);
+/* The stamps of the files of a tree, in its order. */
+struct stamps {
+    struct stamp {
+        char path[200];
+        struct timespec mtime, ctime;
+    } * stamp;
+    size_t n, cap;
+};
+void stamps_add(struct stamps *s, const char *path, struct timespec mtime, struct timespec ctime);
+
+/* One line a thing below the root, sorted by path.  Contents as a hash. */
+void three_vfs_tree(struct world *w, struct buf *out, struct stamps *times);
+void three_kernel_tree(struct world *w, struct buf *out, struct stamps *times);
 
 /* Every key, field and value of a volume's metadata but `setting`, one a line, sorted. */
 int three_dump(struct world *w, struct buf *out);

@@ -11,7 +11,7 @@ struct three {
     const struct difference *known;
     size_t nknown;
     char dir[300], run[400]; /* of all, of the run that is going on */
-    unsigned runs;
+    unsigned runs, nap_ms;
     unsigned tried[STEP_KINDS], worked[STEP_KINDS];
 };
 

@@ -355,7 +355,7 @@ static void add_xattrs(const char *path, struct buf *out)
     names_free(&names);
 }
 
-static void tree(const char *path, int dir, struct buf *out)
+static void tree(const char *path, int dir, struct buf *out, struct stamps *times)
 {
     struct names names = {0};
     int rc = list(fcntl(dir, F_DUPFD_CLOEXEC, 0), &names);
@@ -373,6 +373,8 @@ static void tree(const char *path, int dir, struct buf *out)
         }
         describe(&st, &a);
         buf_printf(out, "%s: %s", below, a.text);
+        if (S_ISREG(st.st_mode))
+            stamps_add(times, below, st.st_mtim, st.st_ctim);
         snprintf(text, sizeof(text), "/proc/self/fd/%d/%s", dir, name);
         add_xattrs(text, out);
         int fd = -1;
@@ -388,16 +390,16 @@ static void tree(const char *path, int dir, struct buf *out)
             add_content(fd, out);
         buf_printf(out, "\n");
         if (S_ISDIR(st.st_mode))
-            tree(below, fd, out);
+            tree(below, fd, out, times);
         if (fd >= 0)
             close(fd);
     }
     names_free(&names);
 }
 
-void three_kernel_tree(struct world *w, struct buf *out)
+void three_kernel_tree(struct world *w, struct buf *out, struct stamps *times)
 {
-    tree("", w->root, out);
+    tree("", w->root, out, times);
     for (int i = 0; i < THREE_HANDLES; i++) {
         struct handle *h = &w->handle[i];
         if (h->fd < 0 || !h->readable)

@@ -146,19 +146,106 @@ static void compare(struct failure *f, size_t at, const char *what, const struct
            y->name, m < 1200 ? m : 1200, q + line);
 }
 
-static void check(const struct variant *v, struct worlds *w, size_t at, struct failure *f)
+/* When a step ran, by the fixed clock and by the kernel's. */
+struct mark {
+    struct moment fixed;
+    bool quiet; /* it need not change a ctime */
+    struct timespec before, after;
+};
+
+static int order(struct timespec a, struct timespec b)
+{
+    return a.tv_sec != b.tv_sec ? (a.tv_sec > b.tv_sec) - (a.tv_sec < b.tv_sec)
+                                : (a.tv_nsec > b.tv_nsec) - (a.tv_nsec < b.tv_nsec);
+}
+
+/* Can both stamps be of the same step?  A stamp may be some ns above the clock: it never stays. */
+static bool same_step(const struct mark *mark, size_t n, struct timespec ours,
+                      struct timespec kernel, bool or_later)
+{
+    if (ours.tv_sec < THREE_CLOCK)
+        return order(ours, kernel) == 0; /* given by utimensat() */
+    for (size_t i = 0; i < n; i++) {
+        if (mark[i].fixed.sec == ours.tv_sec &&
+            mark[i].fixed.nsec / 1000000 == (uint32_t)ours.tv_nsec / 1000000 &&
+            order(kernel, mark[i].after) <= 0 && (or_later || order(kernel, mark[i].before) >= 0))
+            return true;
+    }
+    return false;
+}
+
+static long step_of(const struct mark *mark, size_t n, struct timespec kernel)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (order(kernel, mark[i].after) <= 0)
+            return (long)i;
+    }
+    return -1;
+}
+
+/* As stock has it: extended attributes do not touch the inode, and what changes nothing writes
+ * nothing. */
+static bool leaves_ctime(enum step_kind kind)
+{
+    switch (kind) {
+    case STEP_XSET:
+    case STEP_XREMOVE:
+    case STEP_CHMOD:
+    case STEP_FCHMOD:
+    case STEP_CHOWN:
+    case STEP_FCHOWN:
+    case STEP_UTIMENS:
+    case STEP_FUTIMENS:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool by_quiet(const struct mark *mark, size_t n, struct timespec kernel)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (mark[i].quiet && order(kernel, mark[i].before) >= 0 &&
+            order(kernel, mark[i].after) <= 0)
+            return true;
+    }
+    return false;
+}
+
+static void compare_stamps(struct failure *f, size_t at, const struct mark *mark,
+                           const struct stamps *ours, const struct stamps *kernel)
+{
+    for (size_t i = 0; i < ours->n && i < kernel->n; i++) {
+        const struct stamp *a = &ours->stamp[i], *b = &kernel->stamp[i];
+        if (!same_step(mark, at + 1, a->mtime, b->mtime, false))
+            failed(f, at, "mtime", "mtime of %s: ours %lld.%09ld, kernel in step %ld", a->path,
+                   (long long)a->mtime.tv_sec, a->mtime.tv_nsec, step_of(mark, at + 1, b->mtime));
+        else if (!same_step(mark, at + 1, a->ctime, b->ctime, true) &&
+                 !by_quiet(mark, at + 1, b->ctime))
+            failed(f, at, "ctime", "ctime of %s: ours %lld.%09ld, kernel in step %ld", a->path,
+                   (long long)a->ctime.tv_sec, a->ctime.tv_nsec, step_of(mark, at + 1, b->ctime));
+    }
+}
+
+static void check(const struct variant *v, struct worlds *w, const struct mark *mark, size_t at,
+                  struct failure *f)
 {
     struct buf r = {0}, l = {0}, k = {0};
+    struct stamps rs = {0}, ls = {0}, ks = {0};
     three_become(0);
-    three_vfs_tree(&w->redis, &r);
-    three_vfs_tree(&w->lmdb, &l);
+    three_vfs_tree(&w->redis, &r, &rs);
+    three_vfs_tree(&w->lmdb, &l, &ls);
     compare(f, at, "tree", &w->redis, &r, &w->lmdb, &l);
     if (!v->no_kernel) {
-        three_kernel_tree(&w->kernel, &k);
+        three_kernel_tree(&w->kernel, &k, &ks);
         r.len = without_links(v, (char *)r.data, r.len);
         k.len = without_links(v, (char *)k.data, k.len);
         compare(f, at, "tree", &w->redis, &r, &w->kernel, &k);
+        compare_stamps(f, at, mark, &rs, &ks);
     }
+    free(rs.stamp);
+    free(ls.stamp);
+    free(ks.stamp);
     buf_clear(&r);
     buf_clear(&l);
     int rr = three_dump(&w->redis, &r), rl = three_dump(&w->lmdb, &l);
@@ -176,6 +263,7 @@ static int run(struct three *t, const struct variant *v, struct steps *s, struct
                struct failure *f)
 {
     struct moment now = {.sec = THREE_CLOCK};
+    struct mark *mark = calloc(n, sizeof(*mark));
     struct worlds w;
     memset(f, 0, sizeof(*f));
     clock_fix(&now);
@@ -191,15 +279,22 @@ static int run(struct three *t, const struct variant *v, struct steps *s, struct
         now.sec += step->dt_ms / 1000 + (int64_t)(nsec / 1000000000);
         now.nsec = (uint32_t)(nsec % 1000000000);
         clock_fix(&now);
+        mark[i].fixed = now;
+        mark[i].quiet = leaves_ctime(step->kind);
+        if (t->nap_ms > 0)
+            usleep(t->nap_ms * 1000);
+        clock_gettime(CLOCK_REALTIME_COARSE, &mark[i].before); /* the clock of inodes */
         one_step(t, v, &w, step, i, f, &code);
+        clock_gettime(CLOCK_REALTIME, &mark[i].after);
         t->tried[step->kind]++;
         t->worked[step->kind] += code >= 0;
         if (g != NULL)
             gen_learn(g, step, code);
         if (!f->is && (i + 1 == n || (g != NULL && i % CHECK_EVERY == CHECK_EVERY - 1)))
-            check(v, &w, i, f);
+            check(v, &w, mark, i, f);
     }
     worlds_close(t, &w);
+    free(mark);
     clock_fix(NULL);
     return rc;
 }
@@ -213,6 +308,8 @@ static void shrink(struct three *t, const struct variant *v, struct steps *s, st
     struct steps less = {.step = calloc(s->n, sizeof(*s->step))};
     uint64_t end = clock_mono_ms() + SHRINK_MS;
     int runs = 0;
+    /* The kernel's stamps come in ticks: one tick a step tells them apart. */
+    t->nap_ms = strcmp(f->kind, "mtime") == 0 || strcmp(f->kind, "ctime") == 0 ? 5 : 0;
     s->n = f->at + 1;
     for (size_t part = s->n / 2; part > 0 && runs < SHRINK_RUNS; part /= 2) {
         for (size_t from = 0; from < s->n && runs < SHRINK_RUNS && clock_mono_ms() < end;) {
@@ -233,6 +330,7 @@ static void shrink(struct three *t, const struct variant *v, struct steps *s, st
             }
         }
     }
+    t->nap_ms = 0;
     free(less.step);
     fprintf(stderr, "shrunk in %d runs:\n", runs);
 }

@@ -210,6 +210,20 @@ void names_free(struct names *s)
     *s = (struct names){0};
 }
 
+void stamps_add(struct stamps *s, const char *path, struct timespec mtime, struct timespec ctime)
+{
+    if (s->n == s->cap) {
+        s->cap = s->cap == 0 ? 64 : 2 * s->cap;
+        s->stamp = realloc(s->stamp, s->cap * sizeof(*s->stamp));
+        if (s->stamp == NULL)
+            abort();
+    }
+    struct stamp *t = &s->stamp[s->n++];
+    snprintf(t->path, sizeof(t->path), "%s", path);
+    t->mtime = mtime;
+    t->ctime = ctime;
+}
+
 void three_pattern(unsigned seed, uint64_t off, void *out, size_t len)
 {
     uint8_t *p = out;

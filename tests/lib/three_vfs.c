@@ -385,7 +385,13 @@ static void add_xattrs(struct world *w, struct vfs_loc *loc, struct buf *out)
     names_free(&names);
 }
 
-static void tree(struct world *w, const char *path, uint64_t ino, struct buf *out)
+static struct timespec timespec_of(struct moment m)
+{
+    return (struct timespec){.tv_sec = m.sec, .tv_nsec = (long)m.nsec};
+}
+
+static void tree(struct world *w, const char *path, uint64_t ino, struct buf *out,
+                 struct stamps *times)
 {
     struct names names = {0};
     int rc = list(w, ino, &names);
@@ -404,6 +410,8 @@ static void tree(struct world *w, const char *path, uint64_t ino, struct buf *ou
         }
         describe(&st, &a);
         buf_printf(out, "%s: %s", below, a.text);
+        if (st.attr.type == TYPE_FILE)
+            stamps_add(times, below, timespec_of(st.attr.mtime), timespec_of(st.attr.ctime));
         add_xattrs(w, &loc, out);
         if (st.attr.type == TYPE_SYMLINK) {
             ssize_t n = vfs_readlink(w->vfs, &loc, text, sizeof(text));
@@ -420,14 +428,14 @@ static void tree(struct world *w, const char *path, uint64_t ino, struct buf *ou
         }
         buf_printf(out, "\n");
         if (st.attr.type == TYPE_DIRECTORY)
-            tree(w, below, st.ino, out);
+            tree(w, below, st.ino, out, times);
     }
     names_free(&names);
 }
 
-void three_vfs_tree(struct world *w, struct buf *out)
+void three_vfs_tree(struct world *w, struct buf *out, struct stamps *times)
 {
-    tree(w, "", INO_ROOT, out);
+    tree(w, "", INO_ROOT, out, times);
     for (int i = 0; i < THREE_HANDLES; i++) {
         struct handle *h = &w->handle[i];
         if (h->fd < 0 || !h->readable)
