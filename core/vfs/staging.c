@@ -701,11 +701,12 @@ bool staging_is_mine(const struct staging *st)
 void staging_enter(const struct staging *st, struct staging_owner *o)
 {
     o->back_uid = geteuid();
-    o->back_gid = getegid();
     o->switched =
         o->back_uid != st->uid && syscall(SYS_setresuid, (uid_t)-1, st->uid, (uid_t)-1) == 0;
-    if (o->switched)
-        syscall(SYS_setresgid, (gid_t)-1, st->gid, (gid_t)-1);
+    if (!o->switched)
+        return;
+    o->back_gid = getegid();
+    syscall(SYS_setresgid, (gid_t)-1, st->gid, (gid_t)-1);
 }
 
 void staging_leave(const struct staging_owner *o)
