@@ -23,6 +23,11 @@ chmod 1777 "$W/cache" "$SHM"
 export HOME=$W/home LC_ALL=C.UTF-8
 NAME=vol
 BUCKET=$W/bucket
+# Tests become other users too: they get copies where the tree is closed to them.
+if [ "$(id -u)" = 0 ] && [ -e "$SO" ] && ! setpriv --reuid=65534 --clear-groups test -x "$JFSPRE" -a -r "$SO"; then
+    cp "$SO" "$JFSPRE" "$W"
+    SO=$W/libjfspre.so JFSPRE=$W/jfspre
+fi
 
 PIDS=()   # processes of ours, ended by their numbers
 MOUNTS=() # mount points of ours
@@ -38,7 +43,6 @@ cleanup() {
     for p in "${PIDS[@]}"; do wait "$p" 2>/dev/null; done
     if [ -e "$PREFIX" ] && [ -z "${PREFIX_WAS:-}" ]; then
         echo "not ok $PREFIX appeared in the native tree: a call went past us"
-        rm -rf "$PREFIX"
         [ $status != 0 ] || status=1
     fi
     rm -rf "$W" "$SHM"
