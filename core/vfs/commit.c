@@ -196,7 +196,8 @@ static int prepare(struct vfs *v, struct commit *c, int fd)
         if (sb.st_mtim.tv_sec == STAGING_CLEAN_SEC)
             op->mtime = clock_now(); /* mapped: stored to without a new mtime */
         bool unseen = (s->flags & (SLOT_DIRECT | SLOT_MAPPED)) != 0;
-        if ((s->flags & SLOT_KILLPRIV) != 0 || (unseen && op->cred.uid != 0))
+        op->mode = slot_lost_bits(s);
+        if (op->mode != 0 || (unseen && op->cred.uid != 0))
             op->flags = OPF_KILLPRIV;
     }
     return 0;
@@ -297,7 +298,7 @@ int commit_send(struct vfs *v, struct commit *c, const struct op_result **own)
                strerror(code == -ENOENT ? ESTALE : -code));
         return code == -ENOENT ? -ESTALE : code;
     }
-    s->flags = (s->flags & ~(uint32_t)SLOT_KILLPRIV) | SLOT_FILLED;
+    s->flags = (s->flags & ~(uint32_t)(SLOT_LOST_SUID | SLOT_LOST_SGID)) | SLOT_FILLED;
     return 0;
 }
 

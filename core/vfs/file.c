@@ -527,6 +527,12 @@ void slot_gone(struct vfs *v, uint64_t ino, uint64_t length, bool deferred, cons
     }
 }
 
+uint16_t slot_lost_bits(const struct slot *s)
+{
+    return (uint16_t)(((s->flags & SLOT_LOST_SUID) != 0 ? S_ISUID : 0) |
+                      ((s->flags & SLOT_LOST_SGID) != 0 ? S_ISGID : 0));
+}
+
 void slot_overlay(struct vfs *v, uint64_t ino, struct attr *a)
 {
     uint32_t number = v->staging != NULL ? staging_find(v->staging, ino) : 0;
@@ -542,6 +548,5 @@ void slot_overlay(struct vfs *v, uint64_t ino, struct attr *a)
     if (a->mtime.sec > a->ctime.sec ||
         (a->mtime.sec == a->ctime.sec && a->mtime.nsec > a->ctime.nsec))
         a->ctime = a->mtime;
-    if ((s->flags & SLOT_KILLPRIV) != 0)
-        a->mode &= (uint16_t) ~(S_ISUID | ((a->mode & S_IXGRP) != 0 ? S_ISGID : 0));
+    a->mode &= (uint16_t)~slot_lost_bits(s);
 }

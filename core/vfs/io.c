@@ -122,10 +122,24 @@ static off_t write_position(int fd, bool append, off_t off)
     return off >= 0 ? off : lseek(fd, 0, SEEK_CUR);
 }
 
-static bool is_privileged(const struct slot *s)
+/* What the caller changes may lose setuid and setgid; the commit will say so. */
+static void note_lost_bits(struct slot *s)
 {
+    uint32_t groups[OP_GROUPS_MAX];
+    struct op_cred cred;
     struct attr a;
-    return slot_seen_get(s, &a) && (a.mode & (S_ISUID | S_ISGID)) != 0;
+
+    if (!slot_seen_get(s, &a) || (a.mode & (S_ISUID | S_ISGID)) == 0 || geteuid() == 0)
+        return;
+    caller_cred(&cred, groups);
+    uint16_t lost = meta_lost_bits(&cred, &a);
+    if ((s->flags & SLOT_GONE) != 0) {
+        a.mode &= (uint16_t)~lost;
+        slot_seen_set(s, &a);
+        return;
+    }
+    s->flags |= ((lost & S_ISUID) != 0 ? SLOT_LOST_SUID : 0) |
+                ((lost & S_ISGID) != 0 ? SLOT_LOST_SGID : 0);
 }
 
 static ssize_t locked_writev(struct vfs *v, struct slot *s, int fd, const struct vfs_fd *f,
@@ -143,8 +157,7 @@ static ssize_t locked_writev(struct vfs *v, struct slot *s, int fd, const struct
     ssize_t put = native_writev(fd, iov, n, off, rwf);
     if (put <= 0)
         return put;
-    if ((s->flags & SLOT_KILLPRIV) == 0 && is_privileged(s) && geteuid() != 0)
-        s->flags |= SLOT_KILLPRIV;
+    note_lost_bits(s);
     uint64_t end = (uint64_t)pos + (uint64_t)put;
     if (append)
         s->flags |= SLOT_APPENDED;
@@ -278,6 +291,8 @@ int vfs_ftruncate(struct vfs *v, int fd, const struct vfs_fd *f, off_t len)
         if (rc == 0 && r.res.has_attr)
             slot_seen_set(s, &r.res.attr);
         request_fini(&r);
+    } else {
+        note_lost_bits(s);
     }
     if (rc == 0)
         rc = resize_slot(v, f->slot, (uint64_t)len, true);
@@ -377,6 +392,8 @@ int vfs_fallocate(struct vfs *v, int fd, const struct vfs_fd *f, int mode, off_t
         if (rc == 0 && r.res.has_attr)
             slot_seen_set(s, &r.res.attr);
         request_fini(&r);
+    } else if (rc == 0) {
+        note_lost_bits(s);
     }
     if (rc == 0)
         rc = native_fallocate(v, f->slot, mode, off, len);

@@ -32,14 +32,16 @@ static bool find(struct vfs *v, uint64_t ino, struct removed *out)
     return found;
 }
 
-static void set_mode(struct vfs *v, uint64_t ino, uint32_t mode)
+static int set(struct vfs *v, struct removed *d, const struct op *op)
 {
+    int rc = meta_setattr_unnamed(op, &d->attr);
     pthread_mutex_lock(&v->lock);
-    for (unsigned i = 0; i < REMOVED_KEPT; i++) {
-        if (v->removed[i].ino == ino)
-            v->removed[i].attr.mode = mode & 07777;
+    for (unsigned i = 0; i < REMOVED_KEPT && rc == 0; i++) {
+        if (v->removed[i].ino == d->ino)
+            v->removed[i].attr = d->attr;
     }
     pthread_mutex_unlock(&v->lock);
+    return rc;
 }
 
 bool removed_answer(struct vfs *v, struct request *r)
@@ -60,10 +62,10 @@ bool removed_answer(struct vfs *v, struct request *r)
     }
     if ((path[0] != '\0' && strcmp(path, ".") != 0) || (op->flags & OPF_CREATE) != 0)
         return false;
-    if (op->kind == OP_SETATTR && (op->valid & ~(uint32_t)SET_MODE) == 0)
-        set_mode(v, d.ino, op->mode);
-    else if (op->kind != OP_LOOKUP && op->kind != OP_OPEN)
+    int code = op->kind == OP_SETATTR ? set(v, &d, op) : 0;
+    if (op->kind != OP_SETATTR && op->kind != OP_LOOKUP && op->kind != OP_OPEN)
         return false;
-    r->res = (struct op_result){.ino = d.ino, .parent = d.parent, .has_attr = true, .attr = d.attr};
+    r->res = (struct op_result){
+        .code = code, .ino = d.ino, .parent = d.parent, .has_attr = true, .attr = d.attr};
     return true;
 }

@@ -40,7 +40,8 @@ enum slot_flag {
     SLOT_GONE = 1 << 3,     /* the inode has no name and no data in the volume any more */
     SLOT_TMPFILE = 1 << 4,  /* GONE, and never had one: O_TMPFILE */
     SLOT_APPENDED = 1 << 5, /* written with O_APPEND since the last commit */
-    SLOT_KILLPRIV = 1 << 6, /* written by somebody whose writes take setuid and setgid away */
+    SLOT_LOST_SUID = 1 << 6, /* written by somebody whose writes take that bit away */
+    SLOT_LOST_SGID = 1 << 7,
 };
 
 struct slot {

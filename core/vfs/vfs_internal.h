@@ -150,6 +150,8 @@ void commit_punch(struct vfs *v, uint32_t number);
 
 /* Brings bytes [0, published) into the staging file.  Slot locked. */
 int slot_hydrate(struct vfs *v, uint32_t number);
+/* Permission bits that uncommitted writes have taken away. */
+uint16_t slot_lost_bits(const struct slot *s);
 /* Adds to the attributes what is written here and not committed. */
 void slot_overlay(struct vfs *v, uint64_t ino, struct attr *a);
 /* Data of an inode without a name is needed here no longer than its descriptors live. */

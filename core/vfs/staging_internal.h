@@ -1,0 +1,62 @@
+/*
+ * staging_internal - what the files of staging share: the mapped table and its lock.
+ *
+ * Layer: vfs, internal to staging*.c.
+ */
+#ifndef JFSPRE_CORE_VFS_STAGING_INTERNAL_H
+#define JFSPRE_CORE_VFS_STAGING_INTERNAL_H
+
+#include "core/vfs/kept.h"
+#include "core/vfs/staging.h"
+
+#include <stdatomic.h>
+
+#define TABLE_MAGIC UINT64_C(0x6a66737072653032) /* "jfspre02" */
+#define SLOTS       65536u                       /* slot 0 is never used */
+#define BUCKETS     16384u
+#define CHANGED     4096u /* stamps of changes, by a hash of the inode */
+#define HIGH_FD     700   /* our own descriptors live from here on, out of the way of programs */
+
+struct table {
+    uint64_t magic;
+    uint32_t slots, buckets;
+    pthread_mutex_t lock;
+    uint32_t used;       /* slots in use */
+    uint32_t high;       /* slots above were never used */
+    uint32_t free_first; /* 0: none below high */
+    uint32_t hand;       /* where the sweep goes on */
+    _Atomic uint64_t changes;
+    _Atomic uint64_t changed[CHANGED];
+    uint32_t bucket[BUCKETS];
+    struct slot slot[SLOTS];
+};
+
+struct staging {
+    struct table *t;
+    int dir; /* CACHE/UUID */
+    struct kept kept;
+    uid_t uid;
+    gid_t gid;
+    char uuid[64];
+    char path[4096];
+};
+
+/* --- staging_table.c ---------------------------------------------------------------------------
+ */
+
+void table_init(struct table *t); /* of zeros */
+void table_lock(struct table *t);
+void table_unlock(struct table *t);
+/* The table is locked.  Numbers; 0: none. */
+uint32_t table_find(struct table *t, uint64_t ino);
+uint32_t table_take(struct table *t, uint64_t ino);
+void table_give(struct table *t, uint32_t n);
+
+/* --- staging_names.c ---------------------------------------------------------------------------
+ */
+
+void staging_name(char kind, uint64_t number, char out[32]); /* "s/12" */
+
+int staging_high_fd(int fd); /* moves a descriptor of ours out of the way */
+
+#endif

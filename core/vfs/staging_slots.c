@@ -1,0 +1,231 @@
+/*
+ * staging_slots.c - who holds a slot's file, and when it comes back.
+ */
+#include "core/vfs/staging_internal.h"
+
+#include "core/base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct slot *staging_slot(struct staging *st, uint32_t number)
+{
+    return number != 0 && number < SLOTS ? &st->t->slot[number] : NULL;
+}
+
+uint32_t staging_find(struct staging *st, uint64_t ino)
+{
+    if (__atomic_load_n(&st->t->used, __ATOMIC_ACQUIRE) == 0)
+        return 0;
+    table_lock(st->t);
+    uint32_t n = table_find(st->t, ino);
+    table_unlock(st->t);
+    return n;
+}
+
+/* The table is locked, so nobody opens the file meanwhile. */
+static bool nobody_holds(int fresh_fd)
+{
+    if (fcntl(fresh_fd, F_SETLEASE, F_WRLCK) != 0)
+        return false;
+    fcntl(fresh_fd, F_SETLEASE, F_UNLCK);
+    return true;
+}
+
+static bool alone_locked(struct staging *st, uint32_t number)
+{
+    int fd = staging_open_file(st, number, O_RDWR);
+    if (fd < 0)
+        return false;
+    bool alone = nobody_holds(fd);
+    staging_close_file(st, number, fd);
+    return alone;
+}
+
+/* Nobody holds the file and nothing in it waits for a commit: the slot is free again. */
+static void release_locked(struct staging *st, uint32_t number)
+{
+    struct slot *s = &st->t->slot[number];
+    int fd = staging_open_file(st, number, O_RDWR);
+    struct stat sb;
+    if (fd >= 0 && nobody_holds(fd) && fstat(fd, &sb) == 0 &&
+        ((s->flags & SLOT_GONE) != 0 || !staging_is_dirty(s, &sb) || s->seen_len == 0)) {
+        if (sb.st_size != 0 && ftruncate(fd, 0) != 0)
+            log_at(LOG_WARN, "staging file %u: %s", number, strerror(errno));
+        if ((sb.st_mode & 0777) != 0600)
+            fchmod(fd, 0600);
+        table_give(st->t, number);
+    }
+    if (fd >= 0)
+        staging_close_file(st, number, fd);
+}
+
+void staging_release(struct staging *st, uint32_t number, uint32_t gen)
+{
+    struct slot *s = staging_slot(st, number);
+    if (s == NULL)
+        return;
+    table_lock(st->t);
+    if (s->ino != 0 && s->gen == gen)
+        release_locked(st, number);
+    table_unlock(st->t);
+}
+
+/* Mappings end without a call of ours, and so do processes: each new slot looks at two old ones. */
+static void sweep_locked(struct staging *st)
+{
+    struct table *t = st->t;
+    int looked = 0;
+    for (uint32_t step = 0; step < t->high && step < 64 && looked < 2; step++) {
+        t->hand = t->hand % t->high + 1;
+        if (t->slot[t->hand].ino != 0) {
+            release_locked(st, t->hand);
+            looked++;
+        }
+    }
+}
+
+/* A killed process was writing a new file and had not closed it.  Half a file under the name of a
+ * whole one is worse than none, so it is not published: l/INO-GEN keeps it. */
+static void set_aside_locked(struct staging *st, uint32_t number)
+{
+    struct slot *s = &st->t->slot[number];
+    char name[32], aside[64];
+    staging_name('s', number, name);
+    snprintf(aside, sizeof aside, "l/%llu-%u", (unsigned long long)s->ino, s->gen);
+    mkdirat(st->dir, "l", 0700);
+    if (renameat(st->dir, name, st->dir, aside) == 0)
+        log_at(LOG_WARN, "inode %llu: what a killed process had not closed is kept as %s/%s",
+               (unsigned long long)s->ino, st->path, aside);
+    s->flags = 0;
+    s->gen++;
+    s->published = 0;
+    s->dirty_lo = UINT64_MAX;
+    s->dirty_hi = 0;
+    s->seen_len = 0;
+}
+
+/* Not so for what was appended, for a file that had content, and for what was written past our
+ * wrappers (the writer could not commit): the next one commits that. */
+static bool is_unfinished(struct staging *st, uint32_t number)
+{
+    const uint32_t kept = SLOT_DIRECT | SLOT_MAPPED | SLOT_GONE | SLOT_APPENDED;
+    const struct slot *s = &st->t->slot[number];
+    struct attr seen = {0};
+    struct stat sb;
+    return (s->flags & kept) == 0 && s->dirty_hi > s->dirty_lo && slot_seen_get(s, &seen) &&
+           seen.length == 0 && staging_stat(st, number, &sb) == 0 && staging_is_dirty(s, &sb);
+}
+
+bool staging_left(struct staging *st, uint32_t number)
+{
+    table_lock(st->t);
+    bool left = is_unfinished(st, number) && alone_locked(st, number);
+    table_unlock(st->t);
+    return left;
+}
+
+int staging_hold(struct staging *st, uint64_t ino, int flags, uint32_t *number,
+                 enum staging_how *how)
+{
+    char name[32];
+    int fd;
+
+    table_lock(st->t);
+    uint32_t n = table_find(st->t, ino);
+    *how = STAGING_NEW;
+    if (n != 0) {
+        *how = alone_locked(st, n) ? STAGING_ABANDONED : STAGING_SHARED;
+        if (*how == STAGING_ABANDONED && is_unfinished(st, n)) {
+            set_aside_locked(st, n);
+            *how = STAGING_NEW;
+        }
+    } else {
+        sweep_locked(st);
+        n = table_take(st->t, ino);
+    }
+    staging_name('s', n, name);
+    fd = n == 0 ? -ENFILE : openat(st->dir, name, flags | O_CREAT, 0600);
+    if (fd == -1) {
+        fd = -errno;
+        if (*how == STAGING_NEW)
+            table_give(st->t, n);
+    }
+    table_unlock(st->t);
+    *number = n;
+    return fd;
+}
+
+bool staging_alone(struct staging *st, uint32_t number)
+{
+    table_lock(st->t);
+    bool alone = alone_locked(st, number);
+    table_unlock(st->t);
+    return alone;
+}
+
+size_t staging_inodes(struct staging *st, uint64_t *ino, size_t n)
+{
+    size_t have = 0;
+    if (__atomic_load_n(&st->t->used, __ATOMIC_ACQUIRE) == 0)
+        return 0;
+    table_lock(st->t);
+    for (uint32_t i = 1; i <= st->t->high && have < n; i++) {
+        if (st->t->slot[i].ino != 0)
+            ino[have++] = st->t->slot[i].ino;
+    }
+    table_unlock(st->t);
+    return have;
+}
+
+int staging_open_file(struct staging *st, uint32_t number, int flags)
+{
+    char name[32];
+    int fd = kept_get(&st->kept, number);
+    if (fd >= 0)
+        return fd;
+    staging_name('s', number, name);
+    fd = openat(st->dir, name, flags | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+void staging_close_file(struct staging *st, uint32_t number, int fd)
+{
+    if (fd != kept_get(&st->kept, number))
+        close(fd);
+}
+
+int staging_stat(struct staging *st, uint32_t number, struct stat *out)
+{
+    struct staging_owner owner;
+    char name[32];
+    staging_name('s', number, name);
+    staging_enter(st, &owner);
+    int rc = fstatat(st->dir, name, out, 0) == 0 ? 0 : -errno;
+    staging_leave(&owner);
+    return rc;
+}
+
+bool staging_is_dirty(const struct slot *s, const struct stat *sb)
+{
+    return (s->flags & SLOT_MAPPED) != 0 || sb->st_mtim.tv_sec != STAGING_CLEAN_SEC;
+}
+
+void staging_set_clean(int fd)
+{
+    struct timespec t[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = STAGING_CLEAN_SEC}};
+    futimens(fd, t);
+}
+
+void slot_seen_set(struct slot *s, const struct attr *a)
+{
+    s->seen_len = (uint32_t)attr_encode(a, s->seen);
+}
+
+bool slot_seen_get(const struct slot *s, struct attr *a)
+{
+    return s->seen_len != 0 && attr_decode(s->seen, s->seen_len, a) == 0;
+}

@@ -1,0 +1,124 @@
+/*
+ * staging_table.c - the slots of a mapped table: chains by inode, the free list, robust locks.
+ */
+#include "core/vfs/staging_internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void mutex_init(pthread_mutex_t *m)
+{
+    pthread_mutexattr_t a;
+    pthread_mutexattr_init(&a);
+    pthread_mutexattr_setpshared(&a, PTHREAD_PROCESS_SHARED);
+    pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST);
+    pthread_mutex_init(m, &a);
+    pthread_mutexattr_destroy(&a);
+}
+
+void table_init(struct table *t)
+{
+    t->slots = SLOTS;
+    t->buckets = BUCKETS;
+    mutex_init(&t->lock);
+}
+
+static uint32_t *bucket_of(struct table *t, uint64_t ino)
+{
+    return &t->bucket[(ino * UINT64_C(0x9e3779b97f4a7c15) >> 40) % BUCKETS];
+}
+
+/* A holder of the table lock was killed: slots say all, chains are made from them again. */
+static void index_again(struct table *t)
+{
+    memset(t->bucket, 0, sizeof t->bucket);
+    t->free_first = 0;
+    t->used = 0;
+    for (uint32_t n = t->high; n > 0; n--) {
+        struct slot *s = &t->slot[n];
+        uint32_t *head = s->ino != 0 ? bucket_of(t, s->ino) : &t->free_first;
+        s->next = *head;
+        *head = n;
+        t->used += s->ino != 0;
+    }
+}
+
+void table_lock(struct table *t)
+{
+    if (pthread_mutex_lock(&t->lock) == EOWNERDEAD) {
+        index_again(t);
+        pthread_mutex_consistent(&t->lock);
+    }
+}
+
+void table_unlock(struct table *t)
+{
+    pthread_mutex_unlock(&t->lock);
+}
+
+void slot_lock(struct slot *s)
+{
+    if (pthread_mutex_lock(&s->lock) == EOWNERDEAD) {
+        /* Killed inside a commit or a fill: the file may lack bytes that `published` promises and
+         * the seen range may be lost, so look at everything again. */
+        s->flags |= SLOT_DIRECT;
+        pthread_mutex_consistent(&s->lock);
+    }
+}
+
+void slot_unlock(struct slot *s)
+{
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* --- slots ------------------------------------------------------------------------------------ */
+
+uint32_t table_find(struct table *t, uint64_t ino)
+{
+    uint32_t n = *bucket_of(t, ino);
+    while (n != 0 && t->slot[n].ino != ino)
+        n = t->slot[n].next;
+    return n;
+}
+
+uint32_t table_take(struct table *t, uint64_t ino)
+{
+    uint32_t n = t->free_first;
+    struct slot *s;
+    if (n != 0) {
+        s = &t->slot[n];
+        t->free_first = s->next;
+    } else if (t->high + 1 < SLOTS) {
+        n = t->high + 1;
+        s = &t->slot[n];
+        mutex_init(&s->lock); /* before it counts as one, or a kill here leaves a bad lock */
+        t->high = n;
+    } else {
+        return 0;
+    }
+    s->gen++;
+    s->flags = 0;
+    s->published = 0;
+    s->dirty_lo = UINT64_MAX;
+    s->dirty_hi = 0;
+    s->seen_len = 0;
+    s->ino = ino;
+    s->next = *bucket_of(t, ino);
+    *bucket_of(t, ino) = n;
+    t->used++;
+    return n;
+}
+
+void table_give(struct table *t, uint32_t n)
+{
+    struct slot *s = &t->slot[n];
+    uint32_t *link = bucket_of(t, s->ino);
+    while (*link != 0 && *link != n)
+        link = &t->slot[*link].next;
+    if (*link == n)
+        *link = s->next;
+    s->ino = 0;
+    s->next = t->free_first;
+    t->free_first = n;
+    t->used--;
+}
