@@ -1,10 +1,10 @@
 /*
  * dump - what `jfspre dump` gathers from one scan of the metadata, and the text made of it.
  *
- * The scan (dump_scan.c) sorts everything by inode; a key or a field may come twice in a scan of a
- * store that others change, so what is there twice is dropped.  The text (dump_write.c) is that of
- * `juicefs dump`, byte for byte: directories one within the other, entries by name.  Besides a
- * directory's path nothing grows while it is written.  A million files take about 200 MB.
+ * The scan (dump_read.c, dump_scan.c) sorts everything by inode; a key or a field may come twice in
+ * a scan of a store that others change, so what is there twice is dropped.  The text (dump_write.c)
+ * is that of `juicefs dump`, byte for byte: directories one within the other, entries by name.
+ * Besides a directory's path nothing grows while it is written.  A million files take about 200 MB.
  */
 #ifndef JFSPRE_TOOLS_DUMP_H
 #define JFSPRE_TOOLS_DUMP_H
@@ -74,6 +74,8 @@ struct dump {
     uint64_t problems; /* damaged things that are left out or written as stock does; said */
 };
 
+/* engine_visit of the pass: keeps an item.  0, -EINTR, -ENOMEM. */
+int dump_read(void *ctx, const struct engine_item *it);
 /* CMD_OK or CMD_USAGE, said. */
 int dump_scan(struct dump *d);
 void dump_free(struct dump *d);
