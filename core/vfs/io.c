@@ -138,8 +138,8 @@ static void note_lost_bits(struct slot *s)
         slot_seen_set(s, &a);
         return;
     }
-    s->flags |= ((lost & S_ISUID) != 0 ? SLOT_LOST_SUID : 0) |
-                ((lost & S_ISGID) != 0 ? SLOT_LOST_SGID : 0);
+    s->flags |=
+        ((lost & S_ISUID) != 0 ? SLOT_LOST_SUID : 0) | ((lost & S_ISGID) != 0 ? SLOT_LOST_SGID : 0);
 }
 
 static ssize_t locked_writev(struct vfs *v, struct slot *s, int fd, const struct vfs_fd *f,

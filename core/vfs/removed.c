@@ -52,6 +52,10 @@ bool removed_answer(struct vfs *v, struct request *r)
 
     if (op->base == 0 || op->base == INO_ROOT || !find(v, op->base, &d))
         return false;
+    if (path[0] != '\0' && !meta_may(&op->cred, &d.attr, 1)) {
+        r->res.code = -EACCES;
+        return true;
+    }
     while (path[0] == '.' && path[1] == '/')
         path += 1 + strspn(path + 1, "/");
     if (path[0] == '.' && path[1] == '.' && (path[2] == '/' || path[2] == '\0')) {

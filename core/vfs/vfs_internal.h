@@ -146,8 +146,12 @@ int commit_slot(struct vfs *v, uint32_t number);
 /* After a commit: full chunks of the file need not be kept here.  Slot locked. */
 void commit_punch(struct vfs *v, uint32_t number);
 
-/* --- file.c ----------------------------------------------------------------------------------- */
+/* --- slot.c ----------------------------------------------------------------------------------- */
 
+/* Makes the file of a slot that of *a, as open(2) found it; emptied: by O_TRUNC, or made just now.
+ * Slot locked. */
+int slot_fill(struct vfs *v, uint32_t number, enum staging_how how, bool emptied,
+              const struct attr *a);
 /* Brings bytes [0, published) into the staging file.  Slot locked. */
 int slot_hydrate(struct vfs *v, uint32_t number);
 /* Permission bits that uncommitted writes have taken away. */
