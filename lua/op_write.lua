@@ -91,7 +91,11 @@ do
         if err then
             return fail(err)
         end
-        data.kill_priv(op, a)
+        if op.mode ~= 0 then -- what its writers took away
+            a.mode = band(a.mode, bnot(band(op.mode, 3072)))
+        else
+            data.kill_priv(op, a)
+        end
         a.length = length
         data.stamp(a, op.mtime)
         attr.changed(op, a)

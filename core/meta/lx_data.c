@@ -4,6 +4,7 @@
  */
 #include "core/base/decimal.h"
 #include "core/meta/lx.h"
+#include "core/meta/meta.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -39,6 +40,14 @@ bool lx_drop_priv(const struct lx *x, struct attr *a)
         drop |= a->mode & S_ISGID;
     a->mode &= (uint16_t)~drop;
     return drop != 0;
+}
+
+uint16_t meta_lost_bits(const struct op_cred *cred, const struct attr *a)
+{
+    const struct op op = {.cred = *cred};
+    const struct lx x = {.op = &op};
+    struct attr less = *a;
+    return cred->uid != 0 && lx_drop_priv(&x, &less) ? a->mode ^ less.mode : 0;
 }
 
 /* mtime never stays what it was after a change of content: readers keep what they cached under it.
@@ -231,7 +240,10 @@ int lx_op_write(struct lx *x)
     rc = lx_room_resize(x, ino, &a, space);
     if (rc < 0)
         return rc;
-    lx_kill_priv(x, &a);
+    if (x->op->mode != 0)
+        a.mode &= (uint16_t) ~(x->op->mode & (S_ISUID | S_ISGID));
+    else
+        lx_kill_priv(x, &a);
     a.length = length;
     stamp(&a, x->op->mtime);
     a.ctime = x->op->now;

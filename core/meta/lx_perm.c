@@ -3,6 +3,7 @@
  * the mode decides alone.
  */
 #include "core/meta/lx.h"
+#include "core/meta/meta.h"
 
 #include <errno.h>
 #include <sys/stat.h>
@@ -29,6 +30,13 @@ bool lx_may(struct lx *x, const struct attr *a, uint32_t mask)
     else if (lx_in_group(x, a->gid))
         mode >>= 3;
     return (mode & mask) == mask;
+}
+
+bool meta_may(const struct op_cred *cred, const struct attr *a, uint32_t mask)
+{
+    const struct op op = {.cred = *cred};
+    struct lx x = {.op = &op};
+    return lx_may(&x, a, mask);
 }
 
 bool lx_sticky(const struct lx *x, const struct attr *dir, const struct attr *a)

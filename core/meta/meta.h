@@ -40,6 +40,10 @@ int meta_call(struct meta *m, struct op *ops, size_t n, struct op_result *res);
 /* OP_SETATTR on an open file without a name, which the store does not know: the same rules.  The
  * stamps are op->now.  0 or -errno. */
 int meta_setattr_unnamed(const struct op *op, struct attr *a);
+/* May these ids do it (4 read, 2 write, 1 search or execute)?  For what is known only here. */
+bool meta_may(const struct op_cred *cred, const struct attr *a, uint32_t mask);
+/* The bits of a->mode that a change of the content by these ids takes away. */
+uint16_t meta_lost_bits(const struct op_cred *cred, const struct attr *a);
 
 int meta_new_inode(struct meta *m, uint64_t *ino);
 int meta_new_slice(struct meta *m, uint64_t *id);

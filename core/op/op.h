@@ -61,7 +61,8 @@ enum op_kind {
     OP_SETATTR,     /* valid: SET_*; mode, new_uid, new_gid, atime, mtime */
     OP_TRUNCATE,    /* len = new length.  extra: nothing */
     OP_WRITE,       /* commit: base = inode; data = n * (u32 chunk index, 24-byte record) in order;
-                       mtime; flags KILLPRIV */
+                       mtime; flags KILLPRIV; mode = the setuid and setgid bits to drop, 0: by
+                       cred */
     OP_FALLOCATE,   /* base = inode; mode = FALLOC_FL_*; off, len */
     OP_SETXATTR,    /* path2 = name, data = value, mode = 0 | XATTR_CREATE 1 | XATTR_REPLACE 2 */
     OP_REMOVEXATTR, /* path2 = name */

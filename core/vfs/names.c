@@ -193,7 +193,7 @@ static int link_gone(struct vfs *v, struct vfs_loc *to)
     struct request r;
     int rc = lookup(v, &r, to, OPF_NOFOLLOW);
     request_fini(&r);
-    return rc == 0 ? -EEXIST : rc;
+    return rc == 0 ? -EEXIST : rc == VFS_ESCAPE ? -EXDEV : rc;
 }
 
 /* An O_TMPFILE file gets its first name: inode, data and name in one request. */

@@ -16,11 +16,20 @@
 
 #define ROUND 500 /* steps on one fresh set of worlds */
 
-/* Every errno that is not the kernel's, and why. */
+/* Every errno that is not the kernel's, and why.  Beside them:
+ * - With a trash, what was removed keeps a link there, so that its nlink is not compared; and a
+ *   file of several names, all of them removed, can be given one by linkat(/proc/self/fd/N), which
+ *   is not drawn then.
+ * - A ctime need not change by extended attributes, nor by what changes nothing, as stock has it.
+ * - Directories' stamps: a change within 100 ms of another does not set them, as stock has it. */
 static const struct difference known[] = {
     {STEP_OPEN, -ENXIO, -EACCES,
      "O_CREAT of somebody's socket in a sticky directory: fails anyhow, the kernel looks at "
      "fs.protected_regular first"},
+    {STEP_RENAME, -ENAMETOOLONG, -ENOENT, "two wrong names: which one is said"},
+    {STEP_RENAME, -ENAMETOOLONG, -ENOTDIR, "the same"},
+    {STEP_RENAME, -ENAMETOOLONG, -EACCES, "the same"},
+    {STEP_RENAME, -ENAMETOOLONG, -ELOOP, "the same"},
     {STEP_LINKFD, -ENOENT, -EPERM,
      "an unlinked file gets no name anyhow; the kernel says first "
      "whose it is"},
