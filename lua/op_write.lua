@@ -81,7 +81,7 @@ do
             return fail(E.FBIG)
         end
         local stem = P .. "c" .. num.dec(ino) .. "_"
-        if #items == 0 or is_repeated(stem, items) then
+        if (#items == 0 and op.mode == 0) or is_repeated(stem, items) then
             return 0, ino, a.raw, a.parent, 0, ""
         end
         local old = a.length

@@ -233,7 +233,7 @@ int lx_op_write(struct lx *x)
     rc = is_repeated(x, ino, &repeated);
     if (rc < 0)
         return rc;
-    if (x->op->data_len == 0 || repeated)
+    if ((x->op->data_len == 0 && x->op->mode == 0) || repeated)
         return lx_answer(x, ino, &a, a.parent);
     uint64_t old = a.length, length = end > old ? end : old;
     int64_t space = growth(length, old);

@@ -20,13 +20,18 @@
 
 #define HOLE_MIN (64 * 1024) /* a smaller hole is written as data: one slice costs more */
 
+/* What was written keeps its time, unless more was written since. */
 static void dirty_again(struct vfs *v, struct commit *c)
 {
     struct slot *s = c->slot;
-    struct timespec now[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_nsec = UTIME_NOW}};
+    struct timespec then[2] = {{.tv_nsec = UTIME_OMIT}, c->mtime};
+    struct stat sb;
     int fd = staging_open_file(v->staging, c->number, O_RDWR);
+    if (c->mtime.tv_sec == STAGING_CLEAN_SEC)
+        then[1].tv_nsec = UTIME_NOW; /* mapped: stored to without a new mtime */
     if (fd >= 0) {
-        futimens(fd, now);
+        if (fstat(fd, &sb) != 0 || sb.st_mtim.tv_sec == STAGING_CLEAN_SEC)
+            futimens(fd, then);
         staging_close_file(v->staging, c->number, fd);
     }
     if (c->lo < s->dirty_lo)
@@ -166,7 +171,7 @@ static int prepare(struct vfs *v, struct commit *c, int fd)
     uint64_t size = (uint64_t)sb.st_size;
     c->lo = s->dirty_lo;
     c->hi = s->dirty_hi;
-    if ((s->flags & (SLOT_DIRECT | SLOT_MAPPED)) != 0 || c->lo >= c->hi) {
+    if ((s->flags & (SLOT_DIRECT | SLOT_MAPPED | SLOT_TORN)) != 0 || c->lo >= c->hi) {
         c->lo = s->published;
         c->hi = size;
     }
@@ -175,6 +180,7 @@ static int prepare(struct vfs *v, struct commit *c, int fd)
     s->dirty_lo = UINT64_MAX;
     s->dirty_hi = 0;
     s->flags &= ~(uint32_t)SLOT_APPENDED;
+    c->mtime = sb.st_mtim;
     staging_set_clean(fd);
     int rc = put_range(v, c, fd, seen.length < size ? seen.length : size);
     if (rc < 0) {
@@ -188,14 +194,14 @@ static int prepare(struct vfs *v, struct commit *c, int fd)
         op->flags = OPF_BY_FD;
         op->len = size;
     }
-    if (c->records.len > 0) {
+    if (c->records.len > 0 || slot_lost_bits(s) != 0) {
         struct op *op = next_op(c, OP_WRITE);
         op->data = c->records.data;
         op->data_len = (uint32_t)c->records.len;
         op->mtime = (struct moment){.sec = sb.st_mtim.tv_sec, .nsec = (uint32_t)sb.st_mtim.tv_nsec};
         if (sb.st_mtim.tv_sec == STAGING_CLEAN_SEC)
             op->mtime = clock_now(); /* mapped: stored to without a new mtime */
-        bool unseen = (s->flags & (SLOT_DIRECT | SLOT_MAPPED)) != 0;
+        bool unseen = (s->flags & (SLOT_DIRECT | SLOT_MAPPED | SLOT_TORN)) != 0;
         op->mode = slot_lost_bits(s);
         if (op->mode != 0 || (unseen && op->cred.uid != 0))
             op->flags = OPF_KILLPRIV;
@@ -267,8 +273,10 @@ int commit_send(struct vfs *v, struct commit *c, const struct op_result **own)
 
     if (own != NULL)
         *own = NULL;
-    if (c->n == 0)
+    if (c->n == 0) {
+        s->flags &= ~(uint32_t)SLOT_TORN;
         return 0;
+    }
     int rc = vfs_call(v, c->ops, c->n, c->res);
     if (rc < 0 && carries) {
         struct staging_owner owner;
@@ -298,7 +306,8 @@ int commit_send(struct vfs *v, struct commit *c, const struct op_result **own)
                strerror(code == -ENOENT ? ESTALE : -code));
         return code == -ENOENT ? -ESTALE : code;
     }
-    s->flags = (s->flags & ~(uint32_t)(SLOT_LOST_SUID | SLOT_LOST_SGID)) | SLOT_FILLED;
+    s->flags &= ~(uint32_t)(SLOT_LOST_SUID | SLOT_LOST_SGID | SLOT_TORN);
+    s->flags |= SLOT_FILLED;
     return 0;
 }
 

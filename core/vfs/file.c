@@ -89,7 +89,8 @@ static int open_tmpfile(struct vfs *v, struct vfs_loc *loc, int flags, mode_t mo
         a.gid = (r.res.attr.mode & S_ISGID) != 0 ? r.res.attr.gid : r.op.cred.gid;
         a.atime = a.mtime = a.ctime = clock_now();
         struct opened o = {.attr = a, .emptied = true, .asked = UINT64_MAX};
-        o.slot_flags = SLOT_GONE | SLOT_TMPFILE;
+        /* O_EXCL: it shall never get a name. */
+        o.slot_flags = (flags & O_EXCL) != 0 ? SLOT_GONE : SLOT_GONE | SLOT_TMPFILE;
         rc = open_staged(v, ino, flags, &o, out);
     }
     request_fini(&r);

@@ -129,9 +129,10 @@ struct commit {
     size_t n;   /* ops in use, the caller's included */
     size_t own; /* index of the caller's, or SIZE_MAX */
     uint32_t groups[OP_GROUPS_MAX];
-    struct buf records; /* data of OP_WRITE */
-    struct buf slices;  /* (id, size) pairs written for it */
-    uint64_t lo, hi;    /* dirty range taken over */
+    struct buf records;    /* data of OP_WRITE */
+    struct buf slices;     /* (id, size) pairs written for it */
+    uint64_t lo, hi;       /* dirty range taken over */
+    struct timespec mtime; /* of what was written */
 };
 /* 0 or -errno; c->n is 0 when nothing was written since the last commit.  commit_fini() always. */
 int commit_prepare(struct vfs *v, uint32_t number, struct commit *c);

@@ -203,14 +203,15 @@ bool step_has_path(enum step_kind kind);
 #define GEN_KNOWN 48
 struct gen {
     uint64_t state;
-    bool people, may_mknod;
+    bool people, trash;
     size_t nknown;
     char known[GEN_KNOWN][THREE_PATH];
     char type[GEN_KNOWN]; /* 'f' 'd' 'l' or 'o', as far as one can tell */
     char xattr_path[THREE_PATH], xattr_name[THREE_PATH];
     int open_hint, dir_hint; /* handles that are probably open, a bit each */
 };
-void gen_init(struct gen *g, uint64_t seed, bool people);
+/* trash: also paths below .trash, which the kernel has not. */
+void gen_init(struct gen *g, uint64_t seed, bool people, bool trash);
 uint32_t gen_below(struct gen *g, uint32_t n);
 void gen_step(struct gen *g, struct step *out);
 /* What the step did, for better guesses later. */

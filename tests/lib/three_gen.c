@@ -32,9 +32,9 @@ static bool one_in(struct gen *g, uint32_t n)
 
 #define PICK(g, array) (array)[gen_below(g, sizeof(array) / sizeof(*(array)))]
 
-void gen_init(struct gen *g, uint64_t seed, bool people)
+void gen_init(struct gen *g, uint64_t seed, bool people, bool trash)
 {
-    *g = (struct gen){.state = seed, .people = people};
+    *g = (struct gen){.state = seed, .people = people, .trash = trash};
 }
 
 /* --- paths --------------------------------------------------------------------------------------
@@ -99,11 +99,26 @@ static const char *known(struct gen *g, char type)
     return "";
 }
 
+/* Hours begin with that of THREE_CLOCK; entries are named PARENT-INODE-NAME. */
+static void trash_path(struct gen *g, char *out)
+{
+    strcpy(out, ".trash");
+    if (one_in(g, 6))
+        return;
+    add(out, one_in(g, 4) ? "2033-05-18-04" : "2033-05-18-03");
+    if (one_in(g, 4))
+        return;
+    sprintf(out + strlen(out), "/%u-%u-%s", one_in(g, 2) ? 1 : 64 + gen_below(g, 8),
+            65 + gen_below(g, 30), PICK(g, plain));
+}
+
 /* Mostly one that fits: a name that is free ('n') or something of that type. */
 static void path(struct gen *g, char *out, char type)
 {
     uint32_t r = gen_below(g, 100);
-    if (r < 3) {
+    if (g->trash && one_in(g, 8)) {
+        trash_path(g, out);
+    } else if (r < 3) {
         odd_path(g, out);
     } else if (r < 15) {
         drawn_path(g, out);

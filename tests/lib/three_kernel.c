@@ -307,6 +307,22 @@ static int64_t by_path(struct world *w, int at, const struct step *s, struct ans
     }
 }
 
+/* As stock has it, chown() by others than root takes setgid away, also where the kernel lets a
+ * member of the group keep it. */
+static void drop_setgid(struct world *w, const struct step *s)
+{
+    int nofollow = (s->flags & STEP_NOFOLLOW) != 0 ? AT_SYMLINK_NOFOLLOW : 0;
+    bool by_path = s->kind == STEP_CHOWN;
+    int fd = by_path ? base_of(w, s->at) : w->handle[s->h].fd;
+    struct stat st;
+    if ((by_path ? fstatat(fd, s->path, &st, nofollow) : fstat(fd, &st)) != 0 ||
+        S_ISDIR(st.st_mode) || S_ISLNK(st.st_mode) || (st.st_mode & S_ISGID) == 0)
+        return;
+    if ((by_path ? fchmodat(fd, s->path, st.st_mode & 05777, 0) : fchmod(fd, st.st_mode & 05777)) !=
+        0)
+        perror("setgid");
+}
+
 void three_kernel_step(struct world *w, const struct step *s, struct answer *a)
 {
     memset(a, 0, sizeof(*a));
@@ -322,6 +338,8 @@ void three_kernel_step(struct world *w, const struct step *s, struct answer *a)
         a->code = by_handle(w, &w->handle[s->h], s, a);
     }
     three_become(0);
+    if (s->who != 0 && a->code == 0 && (s->kind == STEP_CHOWN || s->kind == STEP_FCHOWN))
+        drop_setgid(w, s);
 }
 
 /* --- trees --------------------------------------------------------------------------------------
