@@ -42,6 +42,7 @@ enum slot_flag {
     SLOT_APPENDED = 1 << 5,  /* written with O_APPEND since the last commit */
     SLOT_LOST_SUID = 1 << 6, /* written by somebody whose writes take that bit away */
     SLOT_LOST_SGID = 1 << 7,
+    SLOT_TORN = 1 << 8, /* a holder was killed inside a fill, write or commit: look at everything */
 };
 
 struct slot {

@@ -50,6 +50,7 @@ void table_unlock(struct table *t);
 /* The table is locked.  Numbers; 0: none. */
 uint32_t table_find(struct table *t, uint64_t ino);
 uint32_t table_take(struct table *t, uint64_t ino);
+void slot_probe(struct slot *s); /* notices a lock holder that was killed */
 void table_give(struct table *t, uint32_t n);
 
 /* --- staging_names.c ---------------------------------------------------------------------------

@@ -113,11 +113,13 @@ static void set_aside_locked(struct staging *st, uint32_t number)
 static bool is_unfinished(struct staging *st, uint32_t number)
 {
     const uint32_t kept = SLOT_DIRECT | SLOT_MAPPED | SLOT_GONE | SLOT_APPENDED;
-    const struct slot *s = &st->t->slot[number];
+    struct slot *s = &st->t->slot[number];
     struct attr seen = {0};
     struct stat sb;
-    return (s->flags & kept) == 0 && s->dirty_hi > s->dirty_lo && slot_seen_get(s, &seen) &&
-           seen.length == 0 && staging_stat(st, number, &sb) == 0 && staging_is_dirty(s, &sb);
+    slot_probe(s);
+    return (s->flags & kept) == 0 && (s->dirty_hi > s->dirty_lo || (s->flags & SLOT_TORN) != 0) &&
+           slot_seen_get(s, &seen) && seen.length == 0 && staging_stat(st, number, &sb) == 0 &&
+           staging_is_dirty(s, &sb);
 }
 
 bool staging_left(struct staging *st, uint32_t number)
@@ -211,7 +213,7 @@ int staging_stat(struct staging *st, uint32_t number, struct stat *out)
 
 bool staging_is_dirty(const struct slot *s, const struct stat *sb)
 {
-    return (s->flags & SLOT_MAPPED) != 0 || sb->st_mtim.tv_sec != STAGING_CLEAN_SEC;
+    return (s->flags & (SLOT_MAPPED | SLOT_TORN)) != 0 || sb->st_mtim.tv_sec != STAGING_CLEAN_SEC;
 }
 
 void staging_set_clean(int fd)

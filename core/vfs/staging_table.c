@@ -56,14 +56,27 @@ void table_unlock(struct table *t)
     pthread_mutex_unlock(&t->lock);
 }
 
+/* The file may be marked clean and not be, and the seen range may be lost. */
+static void after_lock(struct slot *s, int rc)
+{
+    if (rc != EOWNERDEAD)
+        return;
+    s->flags |= SLOT_TORN;
+    pthread_mutex_consistent(&s->lock);
+}
+
 void slot_lock(struct slot *s)
 {
-    if (pthread_mutex_lock(&s->lock) == EOWNERDEAD) {
-        /* Killed inside a commit or a fill: the file may lack bytes that `published` promises and
-         * the seen range may be lost, so look at everything again. */
-        s->flags |= SLOT_DIRECT;
-        pthread_mutex_consistent(&s->lock);
-    }
+    after_lock(s, pthread_mutex_lock(&s->lock));
+}
+
+void slot_probe(struct slot *s)
+{
+    int rc = pthread_mutex_trylock(&s->lock);
+    if (rc == EBUSY)
+        return;
+    after_lock(s, rc);
+    slot_unlock(s);
 }
 
 void slot_unlock(struct slot *s)

@@ -1,0 +1,444 @@
+/*
+ * test_crash.c - the embedded engine when its processes are killed and its disks are full.
+ *
+ * Four writers work on one volume and one staging area; each says what it is about to do and what
+ * was acknowledged.  They are killed at random.  What was acknowledged is there afterwards, to the
+ * byte; what was under way is there as a whole or not at all; every count is exact (fsck).
+ */
+#include "core/base/log.h"
+#include "core/meta/engine.h"
+#include "core/store/store.h"
+#include "core/vfs/vfs.h"
+
+#include <CUnit/Basic.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WRITERS   4
+#define KILLS     300
+#define LONGEST   150000
+#define NAMES_MAX 1000000
+#define A_LIFE    2500 /* names that a writer has; with the last one it waits for its end */
+
+static char top[256], url[400];
+
+/* --- a volume ----------------------------------------------------------------------------------
+ */
+
+static int format(const char *meta_dir, const char *bucket)
+{
+    struct setting s = {.block_kib = 64, .meta_version = 1, .dir_stats = true};
+    struct buf json = {0};
+    struct engine *e;
+    char err[400] = "";
+
+    snprintf(url, sizeof(url), "lmdb://%s", meta_dir);
+    strcpy(s.name, "crashed");
+    strcpy(s.uuid, "5a8f4d2a-0b1b-4c6e-9c55-c2f1c0a1d003");
+    strcpy(s.storage, "file");
+    snprintf(s.bucket, sizeof(s.bucket), "%s/", bucket);
+    int rc = engine_open(url, &e, err, sizeof(err));
+    if (rc == 0)
+        rc = setting_print(&s, &json);
+    if (rc == 0)
+        rc = store_format(&s, err, sizeof(err));
+    if (rc == 0)
+        rc = e->ops->format(e, &json, false);
+    if (rc != 0)
+        fprintf(stderr, "format: %s\n", err);
+    if (rc == 0)
+        e->ops->close(e);
+    buf_free(&json);
+    return rc;
+}
+
+static struct vfs *mount_volume(void)
+{
+    char cache[300], err[400];
+    struct vfs *v = NULL;
+    snprintf(cache, sizeof(cache), "%s/cache", top);
+    struct config c = {.meta = url, .prefix = (char *)"/jfs", .cache_dir = cache};
+    if (vfs_mount(&c, &v, err, sizeof(err)) != 0)
+        fprintf(stderr, "mount: %s\n", err);
+    return v;
+}
+
+static struct vfs_loc at(const char *path)
+{
+    return (struct vfs_loc){.base = INO_ROOT, .path = path};
+}
+
+/* A file's bytes follow from its birth name, which it keeps in its first bytes. */
+static size_t content(unsigned id, uint8_t *out)
+{
+    unsigned x = id * 2654435761u + 1;
+    size_t n = 8 + x % (id % 7 == 0 ? LONGEST : 3000);
+    for (size_t i = 0; i < n; i++) {
+        x = x * 1103515245u + 12345u;
+        out[i] = (uint8_t)(x >> 16);
+    }
+    memcpy(out, &id, sizeof(id));
+    return n;
+}
+
+static int put(struct vfs *v, const char *name, unsigned id, uint8_t *scratch)
+{
+    struct vfs_loc loc = at(name);
+    struct vfs_fd f;
+    size_t n = content(id, scratch);
+    int fd = vfs_open(v, &loc, O_CREAT | O_EXCL | O_WRONLY, 0644, &f);
+    if (fd < 0)
+        return fd;
+    int rc = 0;
+    for (size_t done = 0; done < n && rc == 0;) { /* in pieces, as programs write */
+        struct iovec iov = {.iov_base = scratch + done,
+                            .iov_len = n - done < 10240 ? n - done : 10240};
+        ssize_t put_now = vfs_writev(v, fd, &f, &iov, 1, -1, 0);
+        rc = put_now < 0 ? (int)put_now : 0;
+        done += put_now > 0 ? (size_t)put_now : 0;
+    }
+    int end = vfs_close(v, fd, &f);
+    return rc < 0 ? rc : end;
+}
+
+enum state { ABSENT, EMPTY, WHOLE, HALF };
+
+static enum state look(struct vfs *v, const char *name, unsigned id)
+{
+    static uint8_t want[LONGEST + 16], got[LONGEST + 64];
+    struct vfs_loc loc = at(name);
+    struct vfs_fd f;
+    size_t n = content(id, want), have = 0;
+    int fd = vfs_open(v, &loc, O_RDONLY, 0, &f);
+    if (fd == -ENOENT)
+        return ABSENT;
+    if (fd < 0)
+        return HALF;
+    ssize_t r = 1;
+    while (r > 0 && have < sizeof(got)) {
+        struct iovec iov = {.iov_base = got + have, .iov_len = sizeof(got) - have};
+        r = vfs_readv(v, fd, &f, &iov, 1, -1, 0);
+        have += r > 0 ? (size_t)r : 0;
+    }
+    vfs_close(v, fd, &f);
+    if (r < 0)
+        return HALF;
+    return have == 0 ? EMPTY : have == n && memcmp(want, got, n) == 0 ? WHOLE : HALF;
+}
+
+/* --- writers -------------------------------------------------------------------------------------
+ */
+
+/* One line of the pipe; a writer says it before ('b') and after ('d') each step. */
+struct said {
+    char when, what;   /* what: 'w' written, 'r' renamed, 'u' unlinked */
+    unsigned id, from; /* names are n<id>; the content is that of `birth` */
+    unsigned birth;
+};
+
+static void say(int out, char when, struct said s)
+{
+    s.when = when;
+    if (write(out, &s, sizeof(s)) != (ssize_t)sizeof(s))
+        _exit(3);
+}
+
+static void name_of(unsigned id, char out[32])
+{
+    snprintf(out, 32, "d%u/n%u", id % 3, id);
+}
+
+static void writer(int out, unsigned first, unsigned seed)
+{
+    static uint8_t scratch[LONGEST + 16];
+    struct {
+        unsigned id, birth;
+    } mine[64];
+    size_t n = 0;
+    char a[32], b[32];
+    struct vfs *v = mount_volume();
+    srand(seed);
+    for (unsigned id = first; id < first + A_LIFE; id++) {
+        unsigned draw = (unsigned)rand() % 10;
+        size_t k = n > 0 ? (size_t)rand() % n : 0;
+        struct said s = {.what = 'w', .id = id, .birth = id};
+        int rc;
+        if (n == 0 || (draw < 6 && n < 64)) {
+            say(out, 'b', s);
+            name_of(id, a);
+            rc = put(v, a, id, scratch);
+            mine[n].id = mine[n].birth = id;
+            n++;
+        } else {
+            struct vfs_loc from, to;
+            s = (struct said){
+                .what = draw < 8 ? 'r' : 'u', .id = id, .from = mine[k].id, .birth = mine[k].birth};
+            say(out, 'b', s);
+            name_of(mine[k].id, a);
+            name_of(id, b);
+            from = at(a);
+            to = at(b);
+            rc = s.what == 'r' ? vfs_rename(v, &from, &to, 0) : vfs_unlink(v, &from);
+            if (s.what == 'r')
+                mine[k].id = id;
+            else
+                mine[k] = mine[--n];
+        }
+        if (rc < 0) {
+            fprintf(stderr, "writer: %c %s: %s\n", s.what, a, strerror(-rc));
+            _exit(2);
+        }
+        say(out, 'd', s);
+    }
+    for (;;)
+        pause();
+}
+
+/* --- the model
+ * ------------------------------------------------------------------------------------ */
+
+/* What is known of each name. */
+enum known { NOTHING, THERE, GONE, MAYBE };
+static uint8_t known[NAMES_MAX];
+static unsigned birth_of[NAMES_MAX];
+
+static void learn(const struct said *s)
+{
+    bool done = s->when == 'd';
+    if (s->id >= NAMES_MAX || s->from >= NAMES_MAX)
+        return;
+    if (s->what != 'u') {
+        birth_of[s->id] = s->birth;
+        known[s->id] = done ? THERE : MAYBE;
+    }
+    if (s->what != 'w')
+        known[s->from] = done ? GONE : MAYBE;
+}
+
+static unsigned check_all(struct vfs *v, unsigned end)
+{
+    unsigned wrong = 0;
+    char name[32];
+    for (unsigned id = 1; id < end; id++) {
+        if (known[id] == NOTHING)
+            continue;
+        name_of(id, name);
+        enum state is = look(v, name, birth_of[id]);
+        bool ok = known[id] == THERE ? is == WHOLE : known[id] == GONE ? is == ABSENT : is != HALF;
+        if (!ok && wrong++ < 10)
+            fprintf(stderr, "%s: known %d, is %d\n", name, known[id], is);
+    }
+    return wrong;
+}
+
+struct child {
+    pid_t pid;
+    int pipe;
+};
+
+static void start(struct child *c, unsigned first, unsigned seed)
+{
+    int p[2];
+    if (pipe(p) != 0)
+        abort();
+    c->pid = fork();
+    if (c->pid == 0) {
+        close(p[0]);
+        writer(p[1], first, seed);
+    }
+    close(p[1]);
+    c->pipe = p[0];
+}
+
+static void drain(struct child *c, bool to_end)
+{
+    struct said s;
+    struct pollfd fd = {.fd = c->pipe, .events = POLLIN};
+    while ((to_end || poll(&fd, 1, 0) == 1) && read(c->pipe, &s, sizeof(s)) == (ssize_t)sizeof(s))
+        learn(&s);
+}
+
+static void fsck_is_clean(void)
+{
+    char cmd[1200];
+    const char *b = getenv("B") != NULL ? getenv("B") : "build";
+    snprintf(cmd, sizeof(cmd),
+             "%s/jfspre fsck '%s' >%s/fsck.log 2>&1 || { cat %s/fsck.log; exit 1; }", b, url, top,
+             top);
+    CU_ASSERT_EQUAL(system(cmd), 0);
+}
+
+static void test_kills(void)
+{
+    unsigned seed =
+        getenv("CRASH_SEED") != NULL ? (unsigned)atoi(getenv("CRASH_SEED")) : (unsigned)time(NULL);
+    unsigned kills = getenv("CRASH_KILLS") != NULL ? (unsigned)atoi(getenv("CRASH_KILLS")) : KILLS;
+    char meta[300], bucket[300];
+    struct child c[WRITERS];
+    unsigned next = 1, dead = 0;
+
+    printf("seed %u, %u kills ", seed, kills);
+    snprintf(meta, sizeof(meta), "%s/meta", top);
+    snprintf(bucket, sizeof(bucket), "%s/bucket", top);
+    CU_ASSERT_EQUAL_FATAL(format(meta, bucket), 0);
+    struct vfs *v = mount_volume();
+    for (int i = 0; i < 3; i++) {
+        char dir[8];
+        snprintf(dir, sizeof(dir), "d%d", i);
+        struct vfs_loc loc = at(dir);
+        CU_ASSERT_EQUAL_FATAL(vfs_mkdir(v, &loc, 0755), 0);
+    }
+    vfs_unmount(v); /* no environment is open when children are forked */
+    for (int i = 0; i < WRITERS; i++, next += A_LIFE)
+        start(&c[i], next, seed + next);
+    srand(seed);
+    while (dead < kills && next + A_LIFE < NAMES_MAX) {
+        int i = rand() % WRITERS, status;
+        usleep((useconds_t)(rand() % 12000));
+        kill(c[i].pid, SIGKILL);
+        waitpid(c[i].pid, &status, 0);
+        CU_ASSERT_FATAL(WIFSIGNALED(status)); /* it did not fail by itself */
+        for (int k = 0; k < WRITERS; k++)
+            drain(&c[k], k == i);
+        close(c[i].pipe);
+        dead++;
+        start(&c[i], next, seed + next);
+        next += A_LIFE;
+    }
+    for (int i = 0; i < WRITERS; i++) {
+        kill(c[i].pid, SIGKILL);
+        waitpid(c[i].pid, NULL, 0);
+        drain(&c[i], true);
+        close(c[i].pipe);
+    }
+    v = mount_volume();
+    CU_ASSERT_EQUAL(check_all(v, next), 0);
+    vfs_unmount(v);
+    fsck_is_clean();
+    unsigned there = 0;
+    for (unsigned id = 1; id < next; id++)
+        there += known[id] == THERE;
+    printf("(%u files acknowledged) ", there);
+    CU_ASSERT(there > kills);
+}
+
+/* --- full disks
+ * ------------------------------------------------------------------------------------ */
+
+/* small: the directory on a disk of 4 MiB; the volume's other half is elsewhere. */
+static void fill(const char *meta, const char *bucket)
+{
+    static uint8_t scratch[LONGEST + 16];
+    char name[32];
+    unsigned id, last = 0;
+    int rc = 0;
+
+    memset(known, 0, sizeof(known));
+    CU_ASSERT_EQUAL_FATAL(format(meta, bucket), 0);
+    struct vfs *v = mount_volume();
+    for (int i = 0; i < 3; i++) {
+        snprintf(name, sizeof(name), "d%d", i);
+        struct vfs_loc loc = at(name);
+        CU_ASSERT_EQUAL_FATAL(vfs_mkdir(v, &loc, 0755), 0);
+    }
+    for (id = 1; id < 60000 && rc == 0; id++) {
+        name_of(id, name);
+        rc = put(v, name, id, scratch);
+        birth_of[id] = id;
+        known[id] = rc == 0 ? THERE : MAYBE;
+        last = id;
+    }
+    CU_ASSERT_EQUAL(rc, -ENOSPC);
+    CU_ASSERT(last > 20);
+    CU_ASSERT_EQUAL(check_all(v, id), 0); /* reading goes on, and nothing acknowledged is lost */
+    /* room again: where even removing needs room, space is given from outside, as a user would */
+    char fifo[300];
+    snprintf(fifo, sizeof(fifo), "%s/small", top);
+    CU_ASSERT_EQUAL(mount("none", fifo, "tmpfs", MS_REMOUNT, "size=64m"), 0);
+    for (unsigned k = 1; k <= 10; k++) {
+        name_of(k, name);
+        struct vfs_loc loc = at(name);
+        CU_ASSERT_EQUAL(vfs_unlink(v, &loc), 0);
+        known[k] = GONE;
+    }
+    name_of(60001, name);
+    CU_ASSERT_EQUAL(put(v, name, 60001, scratch), 0);
+    birth_of[60001] = 60001;
+    known[60001] = THERE;
+    CU_ASSERT_EQUAL(check_all(v, 60002), 0);
+    vfs_unmount(v);
+    fsck_is_clean();
+}
+
+static void quiet(enum log_level level, const char *line)
+{
+    (void)level;
+    (void)line;
+}
+
+static void on_small_disk(bool meta_is_small)
+{
+    char small[300], meta[320], bucket[320], cmd[700];
+    if (geteuid() != 0) {
+        printf("(not root: nothing can be mounted, left out) ");
+        return;
+    }
+    log_set(quiet, LOG_ERROR);
+    snprintf(small, sizeof(small), "%s/small", top);
+    mkdir(small, 0700);
+    CU_ASSERT_EQUAL_FATAL(mount("none", small, "tmpfs", 0, "size=4m"), 0);
+    snprintf(meta, sizeof(meta), "%s/%s", meta_is_small ? small : top, "full-meta");
+    snprintf(bucket, sizeof(bucket), "%s/%s", meta_is_small ? top : small, "full-bucket");
+    fill(meta, bucket);
+    umount(small);
+    snprintf(cmd, sizeof(cmd), "rm -rf '%s' '%s'", meta, bucket);
+    CU_ASSERT_EQUAL(system(cmd), 0);
+}
+
+static void test_full_environment(void)
+{
+    on_small_disk(true);
+}
+
+static void test_full_store(void)
+{
+    on_small_disk(false);
+}
+
+static int setup(void)
+{
+    snprintf(top, sizeof(top), "%s/jfspre-crash-XXXXXX",
+             getenv("TEST_SHM") != NULL ? getenv("TEST_SHM") : "/dev/shm");
+    return mkdtemp(top) == NULL;
+}
+
+static int teardown(void)
+{
+    char cmd[700];
+    snprintf(cmd, sizeof(cmd), "umount '%s/small' 2>/dev/null; rm -rf '%s'", top, top);
+    return system(cmd) != 0;
+}
+
+int main(void)
+{
+    CU_initialize_registry();
+    CU_pSuite s = CU_add_suite("crash", setup, teardown);
+    CU_add_test(s, "kills", test_kills);
+    CU_add_test(s, "full environment", test_full_environment);
+    CU_add_test(s, "full store", test_full_store);
+    CU_basic_set_mode(CU_BRM_VERBOSE);
+    CU_basic_run_tests();
+    int failed = (int)CU_get_number_of_failures() + (int)CU_get_number_of_suites_failed();
+    CU_cleanup_registry();
+    return failed != 0;
+}
