@@ -212,11 +212,9 @@ int lx_op_unlink(struct lx *x)
         return rc;
     if (v.w.kind != LAST_NORM)
         return -EISDIR;
-    if (lx_reserved(&v.w))
-        return -EPERM;
     rc = find(x, &v);
     if (rc < 0)
-        return rc;
+        return rc == -ENOENT && lx_reserved(&v.w) ? -EPERM : rc;
     if (v.w.slash)
         return v.type == TYPE_DIRECTORY ? -EISDIR : -ENOTDIR;
     rc = lx_may_remove(x, v.w.dir, &v.w.a, v.has_attr ? &v.a : NULL);
