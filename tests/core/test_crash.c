@@ -27,7 +27,7 @@
 #define WRITERS   4
 #define KILLS     300
 #define LONGEST   150000
-#define NAMES_MAX 1000000
+#define NAMES_MAX 6000000
 #define A_LIFE    2500 /* names that a writer has; with the last one it waits for its end */
 
 static char top[256], url[400];
@@ -328,7 +328,8 @@ static void test_kills(void)
     unsigned there = 0;
     for (unsigned id = 1; id < next; id++)
         there += known[id] == THERE;
-    printf("(%u files acknowledged) ", there);
+    printf("(%u done, %u files acknowledged) ", dead, there);
+    CU_ASSERT_EQUAL(dead, kills);
     CU_ASSERT(there > kills);
 }
 
