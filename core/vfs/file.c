@@ -16,7 +16,7 @@
 /* What a request found, for the slot. */
 struct opened {
     struct attr attr;
-    bool emptied;        /* by O_TRUNC, or made just now */
+    bool emptied;        /* by O_TRUNC */
     uint32_t slot_flags; /* to set */
     uint64_t asked;      /* staging_now() before the request */
 };
@@ -213,7 +213,9 @@ int vfs_open(struct vfs *v, struct vfs_loc *loc, int flags, mode_t mode, struct 
             if (a->length > 0)
                 content_hint(v, r.res.ino, a->mtime, 0, r.res.extra.data, r.res.extra.len);
             struct opened o = {.attr = *a, .asked = asked};
-            o.emptied = created || (flags & O_TRUNC) != 0;
+            /* Not when it was made just now: others may have opened and written it before we get
+             * its slot, and a slot without them begins empty anyway. */
+            o.emptied = !created && (flags & O_TRUNC) != 0;
             rc = open_staged(v, r.res.ino, flags, &o, out);
         } else {
             rc = open_other(v, r.res.ino, a, flags, loc, out);

@@ -149,8 +149,8 @@ void commit_punch(struct vfs *v, uint32_t number);
 
 /* --- slot.c ----------------------------------------------------------------------------------- */
 
-/* Makes the file of a slot that of *a, as open(2) found it; emptied: by O_TRUNC, or made just now.
- * Slot locked. */
+/* Makes the file of a slot that of *a, as open(2) found it; emptied: by O_TRUNC.  Slot
+ * locked. */
 int slot_fill(struct vfs *v, uint32_t number, enum staging_how how, bool emptied,
               const struct attr *a);
 /* Brings bytes [0, published) into the staging file.  Slot locked. */
