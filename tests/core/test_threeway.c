@@ -29,6 +29,7 @@ static const struct difference known[] = {
     {STEP_OPEN, -ENXIO, -EACCES,
      "O_CREAT of somebody's socket in a sticky directory: fails anyhow, the kernel looks at "
      "fs.protected_regular first"},
+    {STEP_OPEN, -ELOOP, -EACCES, "the same of somebody's symlink, with O_NOFOLLOW"},
     {STEP_RENAME, -ENAMETOOLONG, -ENOENT, "two wrong names: which one is said"},
     {STEP_RENAME, -ENAMETOOLONG, -ENOTDIR, "the same"},
     {STEP_RENAME, -ENAMETOOLONG, -EACCES, "the same"},
