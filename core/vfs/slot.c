@@ -109,7 +109,8 @@ int slot_fill(struct vfs *v, uint32_t number, enum staging_how how, bool emptied
         }
         s->flags &= ~(uint32_t)(SLOT_DIRECT | SLOT_MAPPED);
     }
-    if (emptied || how == STAGING_NEW || (s->flags & SLOT_FILLED) == 0 || !slot_seen_get(s, &seen))
+    /* Not "how is STAGING_NEW": who came second may have been first to lock the slot. */
+    if (emptied || (s->flags & SLOT_FILLED) == 0 || !slot_seen_get(s, &seen))
         return fill_lazy(v, number, a);
     if (slot_is_dirty(v, number))
         return 0; /* a writer on this host: its bytes are the newest */
