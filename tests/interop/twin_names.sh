@@ -11,10 +11,11 @@ for trash in ${TWIN_TRASH:-0 1}; do
     redis_start
     format_stock --trash-days "$trash"
     stock format --storage file --bucket "$BUCKET" --trash-days "$trash" "${META%0}1" vol2 >"$W/format.log" 2>&1
+    MNT=$W/mnt$trash # the mount before unmounts its own once more when it ends
     stock_mount
     "$PY" "$(dirname "$0")/twin_names.py" "$SOCK" "$MNT" "$trash" "$@" >"$W/twin.log" 2>&1 && rc=0 || rc=$?
     sed "s/^\(ok\|not ok\) /\1 trash $trash: /" "$W/twin.log"
-    [ $rc = 0 ] || FAILED=$((FAILED + 1))
+    [ "$rc" = 0 ] || FAILED=$((FAILED + 1))
     CASES=$((CASES + 1))
     stock_umount
     redis_kill TERM
