@@ -8,6 +8,7 @@
 can_mount || { say "not ok nothing can be mounted here: no /dev/fuse, or not root"; exit 1; }
 
 for trash in ${TWIN_TRASH:-0 1}; do
+    SOCK=$W/redis$trash.sock META="unix://$W/redis$trash.sock?db=0"
     redis_start
     format_stock --trash-days "$trash"
     stock format --storage file --bucket "$BUCKET" --trash-days "$trash" "${META%0}1" vol2 >"$W/format.log" 2>&1
@@ -17,7 +18,7 @@ for trash in ${TWIN_TRASH:-0 1}; do
     sed "s/^\(ok\|not ok\) /\1 trash $trash: /" "$W/twin.log"
     [ "$rc" = 0 ] || FAILED=$((FAILED + 1))
     CASES=$((CASES + 1))
-    stock_umount
+    stock_umount || kill -9 "$MOUNT_PID" # now and then one lingers after umount
     redis_kill TERM
     rm -rf "${BUCKET:?}"/*
 done

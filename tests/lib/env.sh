@@ -165,7 +165,10 @@ mount_ended() { ! kill -0 "$MOUNT_PID" 2>/dev/null; }
 stock_umount() { # of the last one; returns when its session is closed
     eventually 10 umount "$MNT" 2>/dev/null || umount -l "$MNT"
     unset 'MOUNTS[-1]'
-    eventually 30 mount_ended
+    eventually 60 mount_ended || {
+        say "the stock mount did not end by itself: killed"
+        kill -9 "$MOUNT_PID" || true
+    }
 }
 
 # --- judging ---------------------------------------------------------------------------------------
