@@ -1,7 +1,7 @@
 #!/bin/bash
 # Names, twice: a stock mount and our script do the same, all keys are compared (twin_names.py).
 # The stock client and FUSE are needed: without them this fails, for nothing else shows these errors.
-# limit: 900
+# limit: 1500
 . "$(dirname "$0")/../lib/env.sh"
 
 [ -n "$JUICEFS" ] || { say "not ok there is no stock juicefs client: set JUICEFS"; exit 1; }
