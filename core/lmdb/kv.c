@@ -36,6 +36,8 @@ struct kv {
     bool is_full;
     int fds[FDS_MAX];
     size_t nfds;
+    dev_t dev; /* of the data file and the lock file, which fds are on */
+    ino_t data_ino, lock_ino;
     char dir[4096];
     char error[4600];
 };
@@ -67,9 +69,10 @@ static int to_errno(struct kv *kv, int rc)
                {MDB_TXN_FULL, ENOSPC},    {MDB_DBS_FULL, EIO},    {MDB_READERS_FULL, EBUSY},
                {MDB_BAD_VALSIZE, EINVAL}, {MDB_INVALID, EIO},     {MDB_VERSION_MISMATCH, EIO},
                {MDB_MAP_RESIZED, EAGAIN}};
-    kv->is_full = rc == MDB_MAP_FULL;
     if (rc == 0)
         return 0;
+    if (rc == MDB_MAP_FULL)
+        kv->is_full = true; /* until the next kv_begin(): other calls may fail after it */
     if (rc == MDB_NOTFOUND)
         return -ENOENT; /* an answer, not a failure */
     for (size_t i = 0; i < sizeof(map) / sizeof(*map); i++) {
@@ -136,12 +139,22 @@ void kv_close(struct kv *kv)
     free(kv);
 }
 
+static bool is_ours(const struct kv *kv, int fd)
+{
+    struct stat sb;
+    return fstat(fd, &sb) == 0 && sb.st_dev == kv->dev &&
+           (sb.st_ino == kv->data_ino || sb.st_ino == kv->lock_ino);
+}
+
 /* mdb_env_close() here would write into the parent's reader table.  The descriptors are copies:
- * closing them touches no lock of the parent's. */
+ * closing them touches no lock of the parent's.  Unless the child has used their numbers since: a
+ * clone(2) by hand is noticed late. */
 void kv_after_fork(struct kv *kv)
 {
-    for (size_t i = 0; i < kv->nfds; i++)
-        close(kv->fds[i]);
+    for (size_t i = 0; i < kv->nfds; i++) {
+        if (is_ours(kv, kv->fds[i]))
+            close(kv->fds[i]);
+    }
     forget(kv);
 }
 
@@ -177,25 +190,62 @@ static const char *refused_fs(const char *dir)
 }
 
 /* Which numbers the environment took: LMDB tells of one only. */
-static void find_fds(struct kv *kv, const struct stat *data, const struct stat *lock, int below)
+static void find_fds(struct kv *kv, int below)
 {
-    struct stat sb;
     for (int fd = 0; fd < below && kv->nfds < FDS_MAX; fd++) {
-        if (fstat(fd, &sb) == 0 && ((sb.st_ino == data->st_ino && sb.st_dev == data->st_dev) ||
-                                    (sb.st_ino == lock->st_ino && sb.st_dev == lock->st_dev)))
+        if (is_ours(kv, fd))
             kv->fds[kv->nfds++] = fd;
     }
     for (size_t i = 0; i < kv->nfds; i++) /* older versions leave the data file's open over exec */
         fcntl(kv->fds[i], F_SETFD, FD_CLOEXEC);
 }
 
+/* LMDB leaves holes in the lock file: a reader's slot in one would be SIGBUS on a full disk. */
+static int fill_lock_file(const struct kv *kv, const struct stat *lock)
+{
+    struct stat sb;
+    if (lock->st_blocks * 512 >= lock->st_size)
+        return 0;
+    for (size_t i = 0; i < kv->nfds; i++) {
+        if (fstat(kv->fds[i], &sb) == 0 && sb.st_ino == kv->lock_ino &&
+            fallocate(kv->fds[i], 0, 0, lock->st_size) != 0 && errno == ENOSPC)
+            return ENOSPC;
+    }
+    return 0;
+}
+
+static size_t first_map; /* 0: MAP_FIRST */
+
+void kv_first_map(size_t bytes)
+{
+    first_map = bytes;
+}
+
+/* LMDB's codes. */
+static int begin(struct kv *kv, unsigned flags)
+{
+    int dead, rc;
+    for (int attempt = 0;; attempt++) {
+        rc = kv->lib->mdb_txn_begin(kv->env, NULL, flags, &kv->txn);
+        if (rc == MDB_MAP_RESIZED && attempt < 100)
+            kv->lib->mdb_env_set_mapsize(kv->env, 0); /* another process made it larger */
+        else if (rc == MDB_READERS_FULL && attempt == 0)
+            kv->lib->mdb_reader_check(kv->env, &dead);
+        else
+            break;
+    }
+    if (rc != 0)
+        kv->txn = NULL;
+    return rc;
+}
+
 static int open_env(struct kv *kv)
 {
     char data_path[4200], lock_path[4200];
-    struct stat data, lock;
+    struct stat data, lock = {0};
     int rc = kv->lib->mdb_env_create(&kv->env);
     if (rc == 0)
-        rc = kv->lib->mdb_env_set_mapsize(kv->env, MAP_FIRST);
+        rc = kv->lib->mdb_env_set_mapsize(kv->env, first_map != 0 ? first_map : MAP_FIRST);
     if (rc == 0)
         rc = kv->lib->mdb_env_set_maxreaders(kv->env, READERS);
     if (rc == 0)
@@ -203,14 +253,11 @@ static int open_env(struct kv *kv)
     if (rc == 0) {
         int dead;
         kv->lib->mdb_reader_check(kv->env, &dead); /* slots of killed processes */
-        rc = kv->lib->mdb_txn_begin(kv->env, NULL, 0, &kv->txn);
+        rc = begin(kv, MDB_RDONLY);
     }
     if (rc == 0) {
-        rc = kv->lib->mdb_dbi_open(kv->txn, NULL, 0, &kv->dbi);
-        if (rc == 0)
-            rc = kv->lib->mdb_txn_commit(kv->txn);
-        else
-            kv->lib->mdb_txn_abort(kv->txn);
+        rc = kv->lib->mdb_dbi_open(kv->txn, NULL, 0, &kv->dbi); /* there is one, in any file */
+        kv->lib->mdb_txn_abort(kv->txn);
         kv->txn = NULL;
     }
     if (rc != 0) {
@@ -223,11 +270,18 @@ static int open_env(struct kv *kv)
     snprintf(data_path, sizeof(data_path), "%s/data.mdb", kv->dir);
     snprintf(lock_path, sizeof(lock_path), "%s/lock.mdb", kv->dir);
     int probe = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (stat(data_path, &data) == 0 && stat(lock_path, &lock) == 0)
-        find_fds(kv, &data, &lock, probe >= 0 ? probe : 1024);
+    if (stat(data_path, &data) == 0 && stat(lock_path, &lock) == 0) {
+        kv->dev = data.st_dev;
+        kv->data_ino = data.st_ino;
+        kv->lock_ino = lock.st_ino;
+        find_fds(kv, probe >= 0 ? probe : 1024);
+    }
     if (probe >= 0)
         close(probe);
-    return 0;
+    rc = fill_lock_file(kv, &lock);
+    if (rc != 0)
+        kv_suspend(kv);
+    return to_errno(kv, rc);
 }
 
 /* LMDB takes the lowest numbers and cannot be moved, and a program may dup2() onto a low one: they
@@ -281,19 +335,15 @@ int kv_begin(struct kv *kv, bool write)
     int rc = ensure(kv);
     if (rc < 0)
         return rc;
-    for (int attempt = 0;; attempt++) {
-        rc = kv->lib->mdb_txn_begin(kv->env, NULL, write ? 0 : MDB_RDONLY, &kv->txn);
-        if (rc == MDB_MAP_RESIZED && attempt < 100) {
-            kv->lib->mdb_env_set_mapsize(kv->env, 0); /* another process made it larger */
-        } else if (rc == MDB_READERS_FULL && attempt == 0) {
-            int dead;
-            kv->lib->mdb_reader_check(kv->env, &dead);
-        } else {
-            break;
-        }
+    kv->is_full = false;
+    rc = begin(kv, write ? 0 : MDB_RDONLY);
+    if (rc == MDB_PANIC) { /* a meta page could not be written: the file is whole, the handle not */
+        kv_suspend(kv);
+        rc = ensure(kv);
+        if (rc < 0)
+            return rc;
+        rc = begin(kv, write ? 0 : MDB_RDONLY);
     }
-    if (rc != 0)
-        kv->txn = NULL;
     return to_errno(kv, rc);
 }
 
@@ -317,7 +367,11 @@ void kv_abort(struct kv *kv)
 int kv_grow(struct kv *kv)
 {
     MDB_envinfo info;
-    int rc = kv->lib->mdb_env_info(kv->env, &info);
+    int dead = 0;
+    int rc = kv->lib->mdb_reader_check(kv->env, &dead);
+    if (rc == 0 && dead > 0)
+        return 0; /* pages that only they still saw are free now */
+    rc = kv->lib->mdb_env_info(kv->env, &info);
     if (rc == 0)
         rc = kv->lib->mdb_env_set_mapsize(kv->env, info.me_mapsize * 2);
     return to_errno(kv, rc);

@@ -62,7 +62,10 @@ int kv_del(struct kv *kv, struct kv_val key);
 typedef int (*kv_edit)(void *ctx, struct kv_val old, struct kv_val *fresh);
 int kv_change(struct kv *kv, struct kv_val key, kv_edit fn, void *ctx);
 bool kv_is_full(const struct kv *kv); /* the last -ENOSPC came from the map, not from the disk */
-int kv_grow(struct kv *kv);           /* outside a transaction; -ENOSPC: the disk has no room */
+/* Outside a transaction: gives back what dead readers held, else makes the map larger. */
+int kv_grow(struct kv *kv);
+/* For tests: bytes of the map of environments opened from now on; 0: the usual. */
+void kv_first_map(size_t bytes);
 
 /* Visits keys >= from in order until visit returns non-zero, which is returned (0 at the end).
  * Keys and values are borrowed; visit must not change anything. */

@@ -164,7 +164,7 @@ static int prepare(struct vfs *v, struct commit *c, int fd)
 
     if (fstat(fd, &sb) != 0)
         return -errno;
-    if (!staging_is_dirty(s, &sb) || (s->flags & SLOT_GONE) != 0)
+    if (!staging_is_dirty(s, &sb) || (s->flags & SLOT_GONE) != 0 || (s->flags & SLOT_FILLED) == 0)
         return 0;
     if (!slot_seen_get(s, &seen))
         return -EIO;
@@ -179,7 +179,6 @@ static int prepare(struct vfs *v, struct commit *c, int fd)
         c->hi = size;
     s->dirty_lo = UINT64_MAX;
     s->dirty_hi = 0;
-    s->flags &= ~(uint32_t)SLOT_APPENDED;
     c->mtime = sb.st_mtim;
     staging_set_clean(fd);
     int rc = put_range(v, c, fd, seen.length < size ? seen.length : size);
@@ -306,7 +305,7 @@ int commit_send(struct vfs *v, struct commit *c, const struct op_result **own)
                strerror(code == -ENOENT ? ESTALE : -code));
         return code == -ENOENT ? -ESTALE : code;
     }
-    s->flags &= ~(uint32_t)(SLOT_LOST_SUID | SLOT_LOST_SGID | SLOT_TORN);
+    s->flags &= ~(uint32_t)(SLOT_APPENDED | SLOT_LOST_SUID | SLOT_LOST_SGID | SLOT_TORN);
     s->flags |= SLOT_FILLED;
     return 0;
 }

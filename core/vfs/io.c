@@ -273,7 +273,7 @@ static int resize_slot(struct vfs *v, uint32_t number, uint64_t len, bool by_fd)
 int vfs_ftruncate(struct vfs *v, int fd, const struct vfs_fd *f, off_t len)
 {
     struct vfs_loc loc = {.base = f->ino, .path = ""};
-    struct request r;
+    struct request r = {0};
 
     (void)fd;
     if (len < 0 || !f->writable)
@@ -288,14 +288,14 @@ int vfs_ftruncate(struct vfs *v, int fd, const struct vfs_fd *f, off_t len)
         r.op.flags = OPF_BY_FD | (r.op.cred.uid != 0 ? OPF_KILLPRIV : 0);
         rc = request_call(v, &r, NULL);
         staging_changed(v->staging, s->ino);
-        if (rc == 0 && r.res.has_attr)
-            slot_seen_set(s, &r.res.attr);
-        request_fini(&r);
     } else {
         note_lost_bits(s);
     }
     if (rc == 0)
         rc = resize_slot(v, f->slot, (uint64_t)len, true);
+    if (rc == 0 && r.res.has_attr) /* last: killed before, the old length is asked for again */
+        slot_seen_set(s, &r.res.attr);
+    request_fini(&r);
     slot_unlock(s);
     return rc == -ENOENT ? -ESTALE : rc;
 }
@@ -316,9 +316,9 @@ int vfs_truncate(struct vfs *v, struct vfs_loc *loc, off_t len)
     if (s != NULL) {
         slot_lock(s);
         if (s->ino == r.res.ino && (s->flags & SLOT_FILLED) != 0) {
-            slot_seen_set(s, &r.res.attr);
             staging_changed(v->staging, s->ino);
             rc = resize_slot(v, number, (uint64_t)len, false);
+            slot_seen_set(s, &r.res.attr);
         }
         slot_unlock(s);
     }
@@ -363,7 +363,7 @@ static bool falloc_mode_known(int mode)
 int vfs_fallocate(struct vfs *v, int fd, const struct vfs_fd *f, int mode, off_t off, off_t len)
 {
     struct vfs_loc loc = {.base = f->ino, .path = ""};
-    struct request r;
+    struct request r = {0};
 
     (void)fd;
     if (f->kind == VFS_PATH)
@@ -389,14 +389,14 @@ int vfs_fallocate(struct vfs *v, int fd, const struct vfs_fd *f, int mode, off_t
         r.op.flags = OPF_BY_FD | (r.op.cred.uid != 0 ? OPF_KILLPRIV : 0);
         rc = request_call(v, &r, NULL);
         staging_changed(v->staging, s->ino);
-        if (rc == 0 && r.res.has_attr)
-            slot_seen_set(s, &r.res.attr);
-        request_fini(&r);
     } else if (rc == 0) {
         note_lost_bits(s);
     }
     if (rc == 0)
         rc = native_fallocate(v, f->slot, mode, off, len);
+    if (rc == 0 && r.res.has_attr)
+        slot_seen_set(s, &r.res.attr);
+    request_fini(&r);
     slot_unlock(s);
     return rc;
 }

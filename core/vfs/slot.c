@@ -57,6 +57,8 @@ static int fill_lazy(struct vfs *v, uint32_t number, const struct attr *a)
         return fd;
     int rc = 0;
     struct stat sb;
+    /* Killed half-way, it is nobody's file: neither this one's nor what it was before. */
+    __atomic_and_fetch(&s->flags, ~(uint32_t)SLOT_FILLED, __ATOMIC_SEQ_CST);
     if (fstat(fd, &sb) != 0 || (sb.st_size != 0 && ftruncate(fd, 0) != 0) ||
         (a->length != 0 && ftruncate(fd, (off_t)a->length) != 0))
         rc = -errno;
@@ -65,8 +67,9 @@ static int fill_lazy(struct vfs *v, uint32_t number, const struct attr *a)
         s->published = a->length;
         s->dirty_lo = UINT64_MAX;
         s->dirty_hi = 0;
-        s->flags = (s->flags & (SLOT_DIRECT | SLOT_MAPPED)) | SLOT_FILLED;
         slot_seen_set(s, a);
+        __atomic_store_n(&s->flags, (s->flags & (SLOT_DIRECT | SLOT_MAPPED)) | SLOT_FILLED,
+                         __ATOMIC_SEQ_CST);
     }
     staging_close_file(v->staging, number, fd);
     return rc;
@@ -91,6 +94,17 @@ static int fill_again(struct vfs *v, uint32_t number, const struct attr *a)
     return rc;
 }
 
+static int commit_left(struct vfs *v, uint32_t number, bool *sent)
+{
+    struct commit c;
+    int rc = commit_prepare(v, number, &c);
+    *sent = c.n > 0;
+    if (rc == 0)
+        rc = commit_send(v, &c, NULL);
+    commit_fini(&c);
+    return rc;
+}
+
 /* Slot locked: makes its file that of attr, as open(2) found it. */
 int slot_fill(struct vfs *v, uint32_t number, enum staging_how how, bool emptied,
               const struct attr *a)
@@ -100,14 +114,15 @@ int slot_fill(struct vfs *v, uint32_t number, enum staging_how how, bool emptied
 
     if (how == STAGING_ABANDONED && (s->flags & SLOT_FILLED) != 0) {
         /* A killed process left it.  What it wrote counts, unless the file was emptied since. */
+        bool sent = false;
         if (!emptied && slot_is_dirty(v, number)) {
-            int rc = commit_slot(v, number);
+            int rc = commit_left(v, number, &sent);
             if (rc < 0)
                 return rc;
-            s->flags &= ~(uint32_t)(SLOT_DIRECT | SLOT_MAPPED);
-            return 0;
         }
         s->flags &= ~(uint32_t)(SLOT_DIRECT | SLOT_MAPPED);
+        if (sent)
+            return 0; /* newer than what open(2) found */
     }
     /* Not "how is STAGING_NEW": who came second may have been first to lock the slot. */
     if (emptied || (s->flags & SLOT_FILLED) == 0 || !slot_seen_get(s, &seen))

@@ -53,6 +53,9 @@ static void release_locked(struct staging *st, uint32_t number)
     struct stat sb;
     if (fd >= 0 && nobody_holds(fd) && fstat(fd, &sb) == 0 &&
         ((s->flags & SLOT_GONE) != 0 || !staging_is_dirty(s, &sb) || s->seen_len == 0)) {
+        /* First: killed behind the truncation, the empty file must not be taken for the inode's. */
+        s->seen_len = 0;
+        __atomic_store_n(&s->flags, 0, __ATOMIC_SEQ_CST);
         if (sb.st_size != 0 && ftruncate(fd, 0) != 0)
             log_at(LOG_WARN, "staging file %u: %s", number, strerror(errno));
         if ((sb.st_mode & 0777) != 0600)
