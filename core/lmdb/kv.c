@@ -178,7 +178,10 @@ static const char *refused_fs(const char *dir)
         {NFS_SUPER_MAGIC, "NFS"}, {0xff534d42, "CIFS"},       {0xfe534d42, "SMB"},
         {SMB_SUPER_MAGIC, "SMB"}, {FUSE_SUPER_MAGIC, "FUSE"}, {OVERLAYFS_SUPER_MAGIC, "overlay"},
         {V9FS_MAGIC, "9p"},       {CEPH_SUPER_MAGIC, "Ceph"}, {0x0bd00bd0, "Lustre"},
-        {0x47504653, "GPFS"},     {AFS_SUPER_MAGIC, "AFS"},   {ECRYPTFS_SUPER_MAGIC, "eCryptfs"}};
+        {0x47504653, "GPFS"},     {AFS_SUPER_MAGIC, "AFS"},   {ECRYPTFS_SUPER_MAGIC, "eCryptfs"},
+        {0x6b414653, "AFS"},      {0x73757245, "Coda"},       {0x19830326, "BeeGFS"},
+        {0x20030528, "OrangeFS"}, {0x7461636f, "OCFS2"},      {0x01161970, "GFS2"},
+        {0x786f4256, "vboxsf"},   {0xbacbacbc, "vmhgfs"}};
     struct statfs s;
     if (statfs(dir, &s) != 0)
         return NULL;

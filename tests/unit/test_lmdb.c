@@ -11,6 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -180,6 +183,198 @@ static void test_fds(void)
         CU_ASSERT(fds[i] >= 64 && (fcntl(fds[i], F_GETFD) & FD_CLOEXEC) != 0);
 }
 
+/* A small environment of its own in a directory below; 0 or -errno. */
+static int small(const char *name, struct kv **out)
+{
+    char path[300];
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    return kv_open(path, true, out);
+}
+
+static int put_big(struct kv *k, int from, int to)
+{
+    static uint8_t value[5000];
+    int rc = 0;
+    for (int i = from; i < to && rc == 0; i++) {
+        char key[16];
+        memset(value, i & 0xff, sizeof(value));
+        snprintf(key, sizeof(key), "i%d", i);
+        do {
+            rc = kv_begin(k, true);
+            rc = rc == 0 ? string_set(k, key, value, sizeof(value)) : rc;
+            if (rc == 0)
+                rc = kv_commit(k, false);
+            else
+                kv_abort(k);
+        } while (rc == -ENOSPC && kv_is_full(k) && kv_grow(k) == 0);
+    }
+    return rc;
+}
+
+static bool holds_big(struct kv *k, int from, int to)
+{
+    bool all = kv_begin(k, false) == 0;
+    for (int i = from; i < to && all; i++) {
+        struct kv_val v;
+        char key[16];
+        bool found;
+        snprintf(key, sizeof(key), "i%d", i);
+        all = string_get(k, key, &v, &found) == 0 && found && v.len == 5000 &&
+              ((const uint8_t *)v.data)[4999] == (i & 0xff);
+    }
+    kv_abort(k);
+    return all;
+}
+
+static off_t data_bytes(const char *name)
+{
+    char path[300];
+    struct stat sb;
+    snprintf(path, sizeof(path), "%s/%s/data.mdb", dir, name);
+    return stat(path, &sb) == 0 ? sb.st_size : -1;
+}
+
+/* One process makes the map larger while another has a smaller one, and the other way round. */
+static void test_growth(void)
+{
+    struct kv *k;
+    int to_child[2], to_parent[2];
+    char c = 0;
+    kv_first_map(64 << 10);
+    CU_ASSERT_EQUAL_FATAL(small("growth", &k), 0);
+    CU_ASSERT_EQUAL(put_big(k, 0, 50), 0);
+    CU_ASSERT(pipe(to_child) == 0 && pipe(to_parent) == 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        kv_after_fork(k);
+        int rc = holds_big(k, 0, 50) ? put_big(k, 50, 300) : -1;
+        rc = rc == 0 && write(to_parent[1], "c", 1) == 1 && read(to_child[0], &c, 1) == 1 ? 0 : 1;
+        rc = rc == 0 && holds_big(k, 0, 900) ? put_big(k, 900, 1000) : 1;
+        _exit(rc != 0);
+    }
+    CU_ASSERT_EQUAL(read(to_parent[0], &c, 1), 1);
+    CU_ASSERT(holds_big(k, 0, 300));
+    CU_ASSERT_EQUAL(put_big(k, 300, 900), 0);
+    CU_ASSERT_EQUAL(write(to_child[1], "p", 1), 1);
+    int status;
+    waitpid(pid, &status, 0);
+    CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    CU_ASSERT_EQUAL(put_big(k, 1000, 1001), 0);
+    CU_ASSERT(holds_big(k, 0, 1001));
+    CU_ASSERT(data_bytes("growth") > 5000000);
+    kv_close(k);
+    kv_first_map(0);
+    for (int i = 0; i < 2; i++) {
+        close(to_child[i]);
+        close(to_parent[i]);
+    }
+}
+
+/* A reader that was killed within its transaction keeps all pages from then on, until it is
+ * noticed: before the map grows. */
+static void test_dead_reader(void)
+{
+    struct kv *k;
+    int p[2];
+    char c;
+    kv_first_map(512 << 10);
+    CU_ASSERT_EQUAL_FATAL(small("reader", &k), 0);
+    CU_ASSERT_EQUAL(put_big(k, 0, 20), 0);
+    CU_ASSERT_EQUAL(pipe(p), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        kv_after_fork(k);
+        if (kv_begin(k, false) == 0 && write(p[1], "r", 1) == 1)
+            pause();
+        _exit(1);
+    }
+    CU_ASSERT_EQUAL(read(p[0], &c, 1), 1);
+    CU_ASSERT_EQUAL(put_big(k, 0, 20), 0);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    for (int i = 0; i < 50; i++)
+        CU_ASSERT_EQUAL(put_big(k, 0, 20), 0);
+    CU_ASSERT(holds_big(k, 0, 20));
+    CU_ASSERT(data_bytes("reader") <= 512 << 10);
+    kv_close(k);
+    kv_first_map(0);
+    close(p[0]);
+    close(p[1]);
+}
+
+/* A hole in the lock file would be SIGBUS for a reader on a full disk. */
+static void test_lock_file(void)
+{
+    char path[300];
+    struct stat sb;
+    snprintf(path, sizeof(path), "%s/lock.mdb", dir);
+    CU_ASSERT_EQUAL(stat(path, &sb), 0);
+    CU_ASSERT(sb.st_blocks * 512 >= sb.st_size);
+}
+
+static void test_few_descriptors(void)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct rlimit few = {.rlim_cur = 24, .rlim_max = 24};
+        kv_after_fork(kv);
+        int rc = setrlimit(RLIMIT_NOFILE, &few) == 0 ? kv_begin(kv, false) : -1;
+        if (rc != 0)
+            fprintf(stderr, "%s\n", kv_error(kv));
+        kv_abort(kv);
+        _exit(rc != 0);
+    }
+    int status;
+    waitpid(pid, &status, 0);
+    CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/* A child that used the numbers for files of its own before it was noticed keeps those. */
+static void test_numbers_used_again(void)
+{
+    CU_ASSERT_EQUAL(kv_begin(kv, false), 0);
+    kv_abort(kv);
+    pid_t pid = fork();
+    if (pid == 0) {
+        int fds[8];
+        size_t n = kv_fds(kv, fds, 8);
+        int null = open("/dev/null", O_RDONLY), bad = 0;
+        for (size_t i = 0; i < n; i++)
+            bad += dup2(null, fds[i]) < 0;
+        kv_after_fork(kv);
+        for (size_t i = 0; i < n; i++)
+            bad += fcntl(fds[i], F_GETFD) < 0;
+        bad += kv_begin(kv, true) != 0 || string_set(kv, "i9", "x", 1) != 0 ||
+               kv_commit(kv, false) != 0;
+        _exit(bad != 0);
+    }
+    int status;
+    waitpid(pid, &status, 0);
+    CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void test_overlay(void)
+{
+    char part[4][320], options[1100];
+    static const char *const names[] = {"lower", "upper", "work", "merged"};
+    struct kv *other;
+    for (int i = 0; i < 4; i++) {
+        snprintf(part[i], sizeof(part[i]), "%s/%s", dir, names[i]);
+        mkdir(part[i], 0700);
+    }
+    snprintf(options, sizeof(options), "lowerdir=%s,upperdir=%s,workdir=%s", part[0], part[1],
+             part[2]);
+    if (mount("overlay", part[3], "overlay", 0, options) != 0) {
+        printf("(no overlay can be mounted: %s) ", strerror(errno));
+        return;
+    }
+    CU_ASSERT_EQUAL(kv_open(part[3], true, &other), 0);
+    CU_ASSERT_EQUAL(kv_begin(other, true), -ENOTSUP);
+    CU_ASSERT(strstr(kv_error(other), "overlay") != NULL);
+    kv_close(other);
+    CU_ASSERT_EQUAL(umount(part[3]), 0);
+}
+
 static void test_refused(void)
 {
     struct kv *other;
@@ -199,6 +394,12 @@ int main(void)
     CU_add_test(s, "fork", test_fork);
     CU_add_test(s, "kill", test_kill);
     CU_add_test(s, "descriptors", test_fds);
+    CU_add_test(s, "growth", test_growth);
+    CU_add_test(s, "dead reader", test_dead_reader);
+    CU_add_test(s, "lock file", test_lock_file);
+    CU_add_test(s, "few descriptors", test_few_descriptors);
+    CU_add_test(s, "numbers used again", test_numbers_used_again);
+    CU_add_test(s, "overlay", test_overlay);
     CU_add_test(s, "refused", test_refused);
     CU_basic_set_mode(CU_BRM_VERBOSE);
     CU_basic_run_tests();
