@@ -653,6 +653,31 @@ def chmod_random(rng, path):
     T.mirror_quick(lambda: twin.as_user(0, 0, (), 0, action))
 
 
+def acls():
+    """A directory's default rule in what is made below it; the volume has ACLs on."""
+    def blob(*entries):
+        return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *e) for e in entries)
+    user, group, other, any_ = 0x01, 0x04, 0x20, 0xFFFFFFFF
+    named = blob((user, 7, any_), (0x02, 6, 1000), (group, 5, any_), (0x08, 7, 2000), (0x10, 7, any_), (other, 0, any_))
+    T.mirror("rules", lambda: [
+        (os.mkdir(m(d)), os.chmod(m(d), 0o2777 if "s" in d else 0o777), os.setxattr(m(d), "system.posix_acl_default", rule))
+        for d, rule in (("full", named), ("sfull", named), ("plain", blob((user, 7, any_), (group, 5, any_), (other, 1, any_))))])
+    for d in ("full", "sfull", "plain"):
+        mknod(f"{d}/a", 0o666, umask=0o077)
+        mknod(f"{d}/b", 0o666, umask=0)
+        mknod(f"{d}/c", 0o4711, **ME)
+        mknod(f"{d}/g", 0o2775, **OTHER)
+        mkdir(f"{d}/d", 0o777, umask=0o077)
+        mkdir(f"{d}/d/d", 0o750, **ME)
+        open_(f"{d}/o", os.O_CREAT | os.O_WRONLY, 0o640, **ME)
+        symlink("x", f"{d}/s", **ME)
+        for who in (ME, OTHER, {"uid": 7, "gid": 2000, "groups": (2000,)}, {"uid": 7, "gid": 7}):
+            for mask in (4, 2, 1, 6):
+                access(f"{d}/a", mask, **who)
+                access(f"{d}/d", mask, **who)
+    T.settle("acl")
+
+
 GROUPS = {f.__name__: f for f in (make, opens, walks, links, removes, renames, trash, quotas, listing, random_ops)}
 
 
@@ -661,7 +686,7 @@ def main():
     sock, mount, with_trash = sys.argv[1:4]
     T = twin.Twins(sock, mount, trash=with_trash == "1")
     for name in sys.argv[4:] or GROUPS:
-        GROUPS[name]()
+        globals()[name]()
     T.finish()
 
 
