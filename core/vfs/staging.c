@@ -52,6 +52,29 @@ static int leases_work(int dir)
     return rc;
 }
 
+#define BACKED_AT_ONCE 256u
+
+static int back(int fd, uint32_t n)
+{
+    off_t end = (off_t)(offsetof(struct table, slot) + n * sizeof(struct slot));
+    return fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, end) == 0 || errno == EOPNOTSUPP ? 0 : -errno;
+}
+
+int staging_back_more(struct staging *st)
+{
+    struct table *t = st->t;
+    if (t->free_first != 0 || t->high + 1 < t->backed || t->backed >= SLOTS)
+        return 0;
+    uint32_t n = t->backed + BACKED_AT_ONCE < SLOTS ? t->backed + BACKED_AT_ONCE : SLOTS;
+    int fd = openat(st->dir, "table", O_RDWR | O_CLOEXEC);
+    int rc = fd >= 0 ? back(fd, n) : -errno;
+    if (fd >= 0)
+        close(fd);
+    if (rc == 0)
+        t->backed = n;
+    return rc;
+}
+
 static int table_map(struct staging *st)
 {
     int rc = 0;
@@ -71,6 +94,8 @@ static int table_map(struct staging *st)
         rc = -errno;
         goto out;
     }
+    if (sb.st_blocks == 0 && (rc = back(fd, BACKED_AT_ONCE)) < 0)
+        goto out;
     st->t = mmap(NULL, sizeof(struct table), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (st->t == MAP_FAILED) {
         st->t = NULL;
@@ -79,6 +104,7 @@ static int table_map(struct staging *st)
     }
     if (st->t->magic == 0) {
         table_init(st->t);
+        st->t->backed = BACKED_AT_ONCE;
         rc = leases_work(st->dir);
         if (rc == 0)
             st->t->magic = TABLE_MAGIC;

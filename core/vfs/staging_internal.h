@@ -11,7 +11,7 @@
 
 #include <stdatomic.h>
 
-#define TABLE_MAGIC UINT64_C(0x6a66737072653032) /* "jfspre02" */
+#define TABLE_MAGIC UINT64_C(0x6a66737072653033) /* "jfspre03" */
 #define SLOTS       65536u                       /* slot 0 is never used */
 #define BUCKETS     16384u
 #define CHANGED     4096u /* stamps of changes, by a hash of the inode */
@@ -25,6 +25,7 @@ struct table {
     uint32_t high;       /* slots above were never used */
     uint32_t free_first; /* 0: none below high */
     uint32_t hand;       /* where the sweep goes on */
+    uint32_t backed;     /* slots below have room on the disk */
     _Atomic uint64_t changes;
     _Atomic uint64_t changed[CHANGED];
     uint32_t bucket[BUCKETS];
@@ -57,6 +58,13 @@ void table_give(struct table *t, uint32_t n);
  */
 
 void staging_name(char kind, uint64_t number, char out[32]); /* "s/12" */
+
+/* --- staging.c ---------------------------------------------------------------------------------
+ */
+
+/* Table locked: takes room on the disk for the next slot.  A page that found none there when it is
+ * touched would be SIGBUS in the program.  0 or -errno. */
+int staging_back_more(struct staging *st);
 
 int staging_high_fd(int fd); /* moves a descriptor of ours out of the way */
 

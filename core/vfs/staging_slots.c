@@ -137,7 +137,7 @@ int staging_hold(struct staging *st, uint64_t ino, int flags, uint32_t *number,
                  enum staging_how *how)
 {
     char name[32];
-    int fd;
+    int fd, room = 0;
 
     table_lock(st->t);
     uint32_t n = table_find(st->t, ino);
@@ -150,10 +150,11 @@ int staging_hold(struct staging *st, uint64_t ino, int flags, uint32_t *number,
         }
     } else {
         sweep_locked(st);
-        n = table_take(st->t, ino);
+        room = staging_back_more(st);
+        n = room == 0 ? table_take(st->t, ino) : 0;
     }
     staging_name('s', n, name);
-    fd = n == 0 ? -ENFILE : openat(st->dir, name, flags | O_CREAT, 0600);
+    fd = room < 0 ? room : n == 0 ? -ENFILE : openat(st->dir, name, flags | O_CREAT, 0600);
     if (fd == -1) {
         fd = -errno;
         if (*how == STAGING_NEW)
