@@ -262,7 +262,9 @@ static int listed(const struct model *m, struct vfs *v, const char *dir, char *w
     struct vfs_dir *d;
     struct vfs_dirent e;
     int n = 0;
-    snprintf(prefix, sizeof(prefix), strcmp(dir, "shared") == 0 ? "%u-" : "", m->writer);
+    prefix[0] = '\0';
+    if (strcmp(dir, "shared") == 0)
+        snprintf(prefix, sizeof(prefix), "%u-", m->writer);
     int rc = vfs_stat(v, at(dir), true, &st);
     rc = rc == 0 ? vfs_dir_open(v, st.ino, &d) : rc;
     if (rc < 0) {
