@@ -57,6 +57,13 @@ int lx_may_remove(struct lx *x, uint64_t dir, const struct attr *d, const struct
     return 0;
 }
 
+bool meta_may_link(const struct op_cred *cred, const struct attr *a)
+{
+    const struct op op = {.cred = *cred};
+    struct lx x = {.op = &op};
+    return lx_may_link(&x, a);
+}
+
 bool lx_may_link(struct lx *x, const struct attr *a)
 {
     uint32_t uid = x->op->cred.uid;

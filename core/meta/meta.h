@@ -42,6 +42,8 @@ int meta_call(struct meta *m, struct op *ops, size_t n, struct op_result *res);
 int meta_setattr_unnamed(const struct op *op, struct attr *a);
 /* May these ids do it (4 read, 2 write, 1 search or execute)?  For what is known only here. */
 bool meta_may(const struct op_cred *cred, const struct attr *a, uint32_t mask);
+/* May these ids give it a further name (fs.protected_hardlinks)? */
+bool meta_may_link(const struct op_cred *cred, const struct attr *a);
 /* The bits of a->mode that a change of the content by these ids takes away. */
 uint16_t meta_lost_bits(const struct op_cred *cred, const struct attr *a);
 

@@ -242,6 +242,14 @@ off_t vfs_lseek(struct vfs *v, int fd, const struct vfs_fd *f, off_t off, int wh
     return to;
 }
 
+static void stamp_now(int fd)
+{
+    struct moment now = clock_now();
+    struct timespec t[2] = {{.tv_nsec = UTIME_OMIT},
+                            {.tv_sec = now.sec, .tv_nsec = (long)now.nsec}};
+    futimens(fd, t);
+}
+
 /* The same change of length on the staging file; clean stays clean. */
 static int resize_slot(struct vfs *v, uint32_t number, uint64_t len, bool by_fd)
 {
@@ -260,9 +268,10 @@ static int resize_slot(struct vfs *v, uint32_t number, uint64_t len, bool by_fd)
             s->published = len;
         if (clean)
             staging_set_clean(fd);
+        else
+            stamp_now(fd);
     } else if (rc == 0 && by_fd && sb.st_mtim.tv_sec != STAGING_CLEAN_SEC) {
-        struct timespec now[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_nsec = UTIME_NOW}};
-        futimens(fd, now); /* ftruncate() always stamps */
+        stamp_now(fd); /* ftruncate() always does */
     }
     if (fd >= 0)
         staging_close_file(v->staging, number, fd);

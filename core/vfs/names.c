@@ -201,6 +201,8 @@ static int link_tmpfile(struct vfs *v, const struct vfs_fd *f, struct vfs_loc *t
 {
     struct slot *s = staging_slot(v->staging, f->slot);
     const struct op_result *made;
+    uint32_t groups[OP_GROUPS_MAX];
+    struct op_cred cred;
     struct commit c;
     struct attr a;
 
@@ -208,6 +210,12 @@ static int link_tmpfile(struct vfs *v, const struct vfs_fd *f, struct vfs_loc *t
     if ((s->flags & SLOT_TMPFILE) == 0 || !slot_seen_get(s, &a)) {
         slot_unlock(s);
         return link_gone(v, to); /* linked by another thread, or unlinked: no way back */
+    }
+    caller_cred(&cred, groups);
+    if (!meta_may_link(&cred, &a)) {
+        slot_unlock(s);
+        int refused = link_gone(v, to);
+        return refused == -ENOENT ? -EPERM : refused;
     }
     s->flags &= ~(uint32_t)(SLOT_TMPFILE | SLOT_GONE);
     int rc = commit_prepare(v, f->slot, &c);
@@ -277,18 +285,22 @@ int vfs_unlink(struct vfs *v, struct vfs_loc *loc)
     return rc;
 }
 
+static void after_dir_removal(struct vfs *v, const struct op_result *res)
+{
+    struct staging_owner owner;
+    staging_enter(v->staging, &owner);
+    staging_drop_dir(v->staging, res->ino);
+    staging_leave(&owner);
+    if ((res->rflags & OPR_GONE) != 0 && res->has_attr)
+        removed_note(v, res->ino, res->parent, &res->attr);
+}
+
 int vfs_rmdir(struct vfs *v, struct vfs_loc *loc)
 {
     struct request r;
     int rc = request_simple(v, &r, OP_RMDIR, loc);
-    if (rc == 0 && r.res.ino != 0) {
-        struct staging_owner owner;
-        staging_enter(v->staging, &owner);
-        staging_drop_dir(v->staging, r.res.ino);
-        staging_leave(&owner);
-        if ((r.res.rflags & OPR_GONE) != 0 && r.res.has_attr)
-            removed_note(v, r.res.ino, r.res.parent, &r.res.attr);
-    }
+    if (rc == 0 && r.res.ino != 0)
+        after_dir_removal(v, &r.res);
     request_fini(&r);
     return rc;
 }
@@ -310,7 +322,9 @@ int vfs_rename(struct vfs *v, struct vfs_loc *from, struct vfs_loc *to, unsigned
     r.op.flags = (flags & RENAME_NOREPLACE ? OPF_NOREPLACE : 0) |
                  (flags & RENAME_EXCHANGE ? OPF_EXCHANGE : 0);
     int rc = request_call(v, &r, from);
-    if (rc == 0)
+    if (rc == 0 && r.res.has_attr && r.res.attr.type == TYPE_DIRECTORY)
+        after_dir_removal(v, &r.res);
+    else if (rc == 0)
         after_removal(v, &r.res);
     request_fini(&r);
     free(held);

@@ -37,6 +37,7 @@ static const struct difference known[] = {
     {STEP_LINKFD, -ENOENT, -EPERM,
      "an unlinked file gets no name anyhow; the kernel says first "
      "whose it is"},
+    {STEP_LINKFD, -EPERM, -ENOENT, "the same of O_TMPFILE"},
     {STEP_LINKFD, -ENOENT, -EACCES, "the same, and whether the directory may be written"},
 };
 
@@ -116,6 +117,13 @@ static const struct {
      PLAIN,
      {"open h=0 p=. f=0x410082 m=0755", "linkfd h=0 q=e", "open h=1 p=. f=0x410002 m=0755",
       "linkfd h=1 q=e"}},
+    {"a directory that is open is replaced",
+     PEOPLE,
+     {"mkdir p=d m=07544", "open h=3 p=d f=0x10000 m=0", "mkdir p=c m=0755", "rename p=c q=d f=0x0",
+      "fchown h=3 u=1001 g=1001", "fstat h=3"}},
+    {"somebody else's O_TMPFILE file gets no name",
+     PEOPLE,
+     {"mkdir who=1 p=a m=02777", "open who=1 h=5 p=a f=0x410002 m=0600", "linkfd who=3 h=5 q=b"}},
     {"times of a removed file that has changes",
      PLAIN,
      {"open h=0 p=e f=0x42 m=0755", "write h=0 o=0 l=10 s=1", "unlink p=e",
