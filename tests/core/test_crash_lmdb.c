@@ -23,7 +23,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -280,6 +282,76 @@ static void test_kill(void)
     remove_tree(cache);
 }
 
+/* --- a full cache disk
+ * ------------------------------------------------------------------------------ */
+
+/* In a process of its own, since a page that the disk has no room for would be SIGBUS. */
+static int fill_cache(const struct volume *vol)
+{
+    enum { MOST = 3000 };
+    static struct vfs_fd f[MOST];
+    static int fd[MOST];
+    static char zeros[1 << 20], back[100];
+    struct rlimit limit = {.rlim_cur = MOST + 100, .rlim_max = MOST + 100};
+    struct iovec big = {zeros, sizeof(zeros)}, small = {back, sizeof(back)};
+    struct vfs *v = volume_new(vol);
+    int n = 0, rc = 0;
+    if (v == NULL)
+        return 1;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    while (n < MOST && rc >= 0) {
+        char name[16];
+        struct vfs_loc loc = {.base = INO_ROOT, .path = name};
+        snprintf(name, sizeof(name), "f%d", n);
+        rc = fd[n] = vfs_open(v, &loc, O_CREAT | O_RDWR | O_CLOEXEC, 0644, &f[n]);
+        if (rc >= 0 && n == 0)
+            rc = vfs_writev(v, fd[0], &f[0], &big, 1, 0, 0) > 0 ? 0 : -EIO;
+        n += rc >= 0;
+    }
+    if (rc != -ENOSPC || n < 2)
+        return 2;
+    if (vfs_readv(v, fd[0], &f[0], &small, 1, 0, 0) != sizeof(back))
+        return 3;
+    while (n > 0) {
+        n--;
+        if (vfs_close(v, fd[n], &f[n]) != 0)
+            return 4;
+    }
+    struct vfs_loc again = {.base = INO_ROOT, .path = "again"};
+    fd[0] = vfs_open(v, &again, O_CREAT | O_RDWR | O_CLOEXEC, 0644, &f[0]);
+    if (fd[0] < 0 || vfs_writev(v, fd[0], &f[0], &small, 1, 0, 0) != sizeof(back) ||
+        vfs_close(v, fd[0], &f[0]) != 0)
+        return 5;
+    vfs_unmount(v);
+    return is_clean(vol) ? 0 : 6;
+}
+
+static void test_full_cache(void)
+{
+    char meta[350], store[350], cache[350];
+    struct volume vol;
+    snprintf(meta, sizeof(meta), "%s/meta", top);
+    snprintf(store, sizeof(store), "%s/store", top);
+    snprintf(cache, sizeof(cache), "%s/cache", top);
+    volume_at(&vol, meta, store, cache);
+    mkdir(cache, 0700);
+    if (mount("none", cache, "tmpfs", 0, "size=1m") != 0) {
+        printf("(no disk can be mounted: %s; left out) ", strerror(errno));
+        return;
+    }
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(fill_cache(&vol));
+    int status;
+    waitpid(pid, &status, 0);
+    CU_ASSERT_FALSE(WIFSIGNALED(status));
+    CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    CU_ASSERT_EQUAL(umount(cache), 0);
+    remove_tree(meta);
+    remove_tree(store);
+    remove_tree(cache);
+}
+
 int main(void)
 {
     const char *text = getenv("CRASH_KILLS");
@@ -292,6 +364,7 @@ int main(void)
     CU_initialize_registry();
     CU_pSuite s = CU_add_suite("crash", setup, teardown);
     CU_add_test(s, "kill", test_kill);
+    CU_add_test(s, "full cache", test_full_cache);
     CU_basic_set_mode(CU_BRM_VERBOSE);
     CU_basic_run_tests();
     int failed = (int)CU_get_number_of_failures() + (int)CU_get_number_of_suites_failed();

@@ -2,7 +2,8 @@
  * test_threeway.c - the same random calls to a volume on Redis, to one on LMDB and to the kernel:
  * answers, errnos, trees and bytes agree, and the dumps of both stores are the same text.
  *
- * THREEWAY_SEED and THREEWAY_OPS (10000) choose what is drawn.  A disagreement prints the shortest
+ * THREEWAY_SEED and THREEWAY_OPS (30000) choose what is drawn; unless told, half of it is drawn
+ * anew each day.  A disagreement prints the shortest
  * sequence that shows it, as lines for a regression below.
  */
 #include "tests/lib/three.h"
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define ROUND 500 /* steps on one fresh set of worlds */
@@ -131,8 +133,9 @@ static const struct {
 };
 
 static struct three *t;
-static uint64_t seed;
-static size_t ops = 10000;
+static uint64_t seed, today; /* the first half of the rounds, the second */
+static bool is_seed_given;
+static size_t ops = 30000;
 
 static int setup(void)
 {
@@ -162,20 +165,24 @@ static void test_random(void)
     size_t rounds = (ops + ROUND - 1) / ROUND;
     for (size_t i = 0; i < rounds; i++) {
         const struct variant *v = &variants[i % VARIANTS];
-        size_t n = ops < ROUND ? ops : ROUND;
-        CU_ASSERT_EQUAL(three_random(t, v, seed + i, n), 0);
+        uint64_t with = i < rounds / 2 || is_seed_given ? seed + i : today + i;
+        CU_ASSERT_EQUAL(three_random(t, v, with, ops < ROUND ? ops : ROUND), 0);
     }
 }
 
 int main(void)
 {
     const char *text = getenv("THREEWAY_SEED");
-    seed = text != NULL ? strtoull(text, NULL, 0) : 1;
+    is_seed_given = text != NULL;
+    seed = is_seed_given ? strtoull(text, NULL, 0) : 1;
+    today = (uint64_t)time(NULL) / 86400 * 100000;
     text = getenv("THREEWAY_OPS");
     if (text != NULL)
         ops = strtoull(text, NULL, 0);
-    printf("seed %llu, %zu steps; THREEWAY_SEED and THREEWAY_OPS choose others\n",
-           (unsigned long long)seed, ops);
+    printf("%zu steps, seeds from %llu", ops, (unsigned long long)seed);
+    if (!is_seed_given)
+        printf(" and %llu", (unsigned long long)today);
+    printf("; THREEWAY_OPS and THREEWAY_SEED choose others\n");
     CU_initialize_registry();
     CU_pSuite s = CU_add_suite("threeway", setup, teardown);
     CU_add_test(s, "shown before", test_shown);

@@ -204,6 +204,7 @@ bool step_has_path(enum step_kind kind);
 struct gen {
     uint64_t state;
     bool people, trash;
+    bool no_sticky, no_links; /* what /proc/sys/fs/protected_* makes of it differs */
     size_t nknown;
     char known[GEN_KNOWN][THREE_PATH];
     char type[GEN_KNOWN]; /* 'f' 'd' 'l' or 'o', as far as one can tell */

@@ -32,9 +32,23 @@ static bool one_in(struct gen *g, uint32_t n)
 
 #define PICK(g, array) (array)[gen_below(g, sizeof(array) / sizeof(*(array)))]
 
+static bool is_set(const char *protection)
+{
+    char path[80], c = '1';
+    snprintf(path, sizeof(path), "/proc/sys/fs/protected_%s", protection);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && read(fd, &c, 1) != 1)
+        c = '1';
+    if (fd >= 0)
+        close(fd);
+    return c != '0';
+}
+
 void gen_init(struct gen *g, uint64_t seed, bool people, bool trash)
 {
     *g = (struct gen){.state = seed, .people = people, .trash = trash};
+    g->no_sticky = people && (is_set("regular") || is_set("fifos") || is_set("symlinks"));
+    g->no_links = people && !is_set("hardlinks");
 }
 
 /* --- paths --------------------------------------------------------------------------------------
@@ -465,6 +479,10 @@ void gen_step(struct gen *g, struct step *s)
     path(g, s->path, wants(g, s->kind));
     path(g, s->path2, one_in(g, 3) ? 0 : 'n');
     details(g, s);
+    if (g->no_sticky && s->kind != STEP_ACCESS)
+        s->mode &= ~(unsigned)S_ISVTX;
+    if (g->no_links && (s->kind == STEP_LINK || s->kind == STEP_LINKFD))
+        s->who = 0;
 }
 
 static char forget(struct gen *g, const char *name)

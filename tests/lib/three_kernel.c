@@ -366,7 +366,7 @@ static void add_xattrs(const char *path, struct buf *out)
         names_add(&names, p);
     names_sort(&names);
     for (size_t i = 0; i < names.n; i++) {
-        n = lgetxattr(path, names.name[i], value, sizeof(value));
+        n = result(lgetxattr(path, names.name[i], value, sizeof(value)));
         buf_printf(out, " %s=%zd:%016" PRIx64, names.name[i], n,
                    n > 0 ? three_hash(value, (size_t)n) : 0);
     }
@@ -401,13 +401,13 @@ static void tree(const char *path, int dir, struct buf *out, struct stamps *time
             buf_printf(out, " -> %.*s", (int)(n > 0 ? n : 0), text);
         } else if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) {
             fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-            if (fd < 0 && S_ISREG(st.st_mode))
+            if (fd < 0)
                 buf_printf(out, " open: %s", strerror(errno));
         }
         if (fd >= 0 && S_ISREG(st.st_mode))
             add_content(fd, out);
         buf_printf(out, "\n");
-        if (S_ISDIR(st.st_mode))
+        if (fd >= 0 && S_ISDIR(st.st_mode))
             tree(below, fd, out, times);
         if (fd >= 0)
             close(fd);

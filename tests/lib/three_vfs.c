@@ -416,19 +416,19 @@ static void tree(struct world *w, const char *path, uint64_t ino, struct buf *ou
         if (st.attr.type == TYPE_SYMLINK) {
             ssize_t n = vfs_readlink(w->vfs, &loc, text, sizeof(text));
             buf_printf(out, " -> %.*s", (int)(n > 0 ? n : 0), text);
-        } else if (st.attr.type == TYPE_FILE) {
-            struct vfs_fd f;
-            int fd = vfs_open(w->vfs, &loc, O_RDONLY | O_CLOEXEC, 0, &f);
-            if (fd >= 0) {
-                add_content(w, fd, &f, out);
-                vfs_close(w->vfs, fd, &f);
-            } else {
-                buf_printf(out, " open: %s", strerror(-fd));
-            }
         }
+        struct vfs_fd f;
+        bool is_file = st.attr.type == TYPE_FILE, is_dir = st.attr.type == TYPE_DIRECTORY;
+        int fd = is_file || is_dir ? vfs_open(w->vfs, &loc, O_RDONLY | O_CLOEXEC, 0, &f) : -1;
+        if (fd < 0 && (is_file || is_dir))
+            buf_printf(out, " open: %s", strerror(-fd));
+        if (fd >= 0 && is_file)
+            add_content(w, fd, &f, out);
         buf_printf(out, "\n");
-        if (st.attr.type == TYPE_DIRECTORY)
+        if (fd >= 0 && is_dir)
             tree(w, below, st.ino, out, times);
+        if (fd >= 0)
+            vfs_close(w->vfs, fd, &f);
     }
     names_free(&names);
 }

@@ -96,6 +96,21 @@ static void no_handles(struct world *w)
         w->handle[i].fd = -1;
 }
 
+/* The kernel's directory is the user's who runs the test. */
+static int own_root(struct vfs *v)
+{
+    struct op op = {.kind = OP_SETATTR,
+                    .base = INO_ROOT,
+                    .valid = SET_UID | SET_GID,
+                    .new_uid = getuid(),
+                    .new_gid = getgid()};
+    struct op_result res;
+    int rc = meta_call(v->meta, &op, 1, &res);
+    rc = rc < 0 ? rc : res.code;
+    op_result_free(&res);
+    return rc;
+}
+
 static int open_volume(struct three *t, const struct variant *v, struct world *w, const char *name,
                        const char *url)
 {
@@ -119,7 +134,7 @@ static int open_volume(struct three *t, const struct variant *v, struct world *w
         fprintf(stderr, "mount %s: %s\n", url, vfs_error(w->vfs));
         return -1;
     }
-    return 0;
+    return own_root(w->vfs);
 }
 
 /* --- quotas --------------------------------------------------------------------------------------
