@@ -7,7 +7,7 @@
 mkdir "$W/plain"
 (cd "$W/plain" && mkdir -p a/b c && for i in $(seq 400); do seq "$i" $((i * 5)) >"a/f$i"; done &&
     cp a/f1* a/b && ln a/f1 c/hard && ln -s hard c/soft && mkdir empty)
-tar -cf "$W/a.tar" --format=posix --sort=name -C "$W/plain" .
+tar -cf "$W/a.tar" --format=posix --sort=name -C "$W/plain" a c empty
 tree "$W/plain" | tail -n +2 >"$W/want"
 SERVER=(--appendonly yes --appendfsync always)
 
@@ -28,7 +28,7 @@ failed() {
     case_of "$NAME_OF_CASE: and not for every file" test "$(grep -c '^jfspre: ' "$W/err")" -le 3
     case_of "$NAME_OF_CASE: tar's errno" grep -Eiq "^tar: .*($2)" "$W/err"
     # their directory is there: a missing one would be a true reason
-    case_of "$NAME_OF_CASE: no false errno" test -z "$(grep -E '^tar: \./a/f[0-9]+: .*(No such file|Not a dir|exists)' "$W/err")"
+    case_of "$NAME_OF_CASE: no false errno" test -z "$(grep -E '^tar: a/f[0-9]+: .*(No such file|Not a dir|exists)' "$W/err")"
 }
 worked() {
     case_of "$NAME_OF_CASE: tar goes on" test "$STATUS" = 0

@@ -12,7 +12,7 @@ mkdir "$W/plain"
 (cd "$W/plain" && for d in 1 2 3; do mkdir $d && for i in $(seq 60); do
     head -c $((i * i * 40 + 1)) /dev/urandom >"$d/f$i"
 done; done && head -c 6000000 /dev/urandom >large && ln 1/f1 hard && ln -s f1 2/soft && mkdir empty)
-tar -cf "$W/a.tar" --format=posix -C "$W/plain" .
+tar -cf "$W/a.tar" --format=posix -C "$W/plain" 1 2 3 large hard empty
 
 redis_start
 format_ours --trash-days 0

@@ -21,6 +21,7 @@ case_of "nothing deleted" test "$(rcli zcard delfiles)" = 0
 jfs bash -c "cd $PREFIX && exec 3<>d/hard && rm d/hard && cat <&3 && echo more >&3" >"$W/open"
 case_of "open while it goes" grep -qx one "$W/open"
 
+[ "$(id -u)" = 0 ] || { say "skip restore, emptied: stock lets only root do that" && finish; }
 case_of "restore" quiet stock restore --put-back "$META" "$hour"
 tree_of_volume --no-mtime $PREFIX/d >"$W/after"
 grep -v replaced "$W/before" | sed 's/ mtime=[0-9]* / mtime=- /' | grep -vE "'/(hard|one|new)'" >"$W/want"
