@@ -165,9 +165,10 @@ mount_ended() { ! kill -0 "$MOUNT_PID" 2>/dev/null; }
 stock_umount() { # of the last one; returns when its session is closed
     eventually 10 umount "$MNT" 2>/dev/null || umount -l "$MNT"
     unset 'MOUNTS[-1]'
-    eventually 60 mount_ended || {
+    eventually 20 mount_ended || {
         say "the stock mount did not end by itself: killed"
-        kill -9 "$MOUNT_PID" || true
+        # shellcheck disable=SC2046 # a list of numbers: it works as a child of a watcher
+        kill -9 $(pgrep -P "$MOUNT_PID") "$MOUNT_PID" 2>/dev/null || true
     }
 }
 
