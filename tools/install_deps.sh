@@ -11,7 +11,7 @@ build='gcc libc6-dev binutils make pkg-config libhiredis-dev liblmdb-dev'
 stock='python3 python3-venv ca-certificates fuse3'
 case ${1:-build} in
 build) want=$build with_stock=no ;;
-check) want="$build $stock libcunit1-dev redis-server strace attr git" with_stock=yes ;;
+check) want="$build $stock libcunit1-dev redis-server strace attr git procps" with_stock=yes ;;
 demo) want=$build with_stock=no ;; # the embedded engine starts nothing
 demo-redis) want="$build $stock redis-server" with_stock=yes ;;
 lint) want="$build libcunit1-dev clang clang-format cppcheck shellcheck lua5.1" with_stock=no ;;
