@@ -56,11 +56,21 @@ if [ -z "${SAN:-}" ] && gcc -static -o "$W/static" "$W/static.c" 2>/dev/null; th
     fi
 fi
 
-# A process that names nothing of ours connects to nothing, and its children neither.
+# A process that names nothing of ours connects to nothing, and its children neither: it makes the
+# sockets it makes without us (a shell whose environment names no user asks the name service).
 if command -v strace >/dev/null && [ -z "${SAN:-}" ]; then
     echo native >"$W/native"
-    (cd / && env "${JFS_ENV[@]}" strace -f -o "$W/calls" -E LD_PRELOAD="$PRELOAD" \
-        bash -c "cat $W/native | sort >$W/sorted; ls $W >/dev/null") >/dev/null 2>&1
-    case_of "no connection" bash -c "! grep -qE 'socket\(|connect\(|$W/cache' $W/calls"
+    # calls_of OUT [STRACE-OPTIONS...]: the system calls of native work, in OUT
+    calls_of() {
+        local out=$1
+        shift
+        (cd / && env "${JFS_ENV[@]}" strace -f -o "$out" "$@" \
+            bash -c "cat $W/native | sort >$W/sorted; ls $W >/dev/null") >/dev/null 2>&1
+    }
+    calls_of "$W/calls.native"
+    calls_of "$W/calls" -E LD_PRELOAD="$PRELOAD"
+    sockets() { grep -oE '(socket|connect)\(.*' "$1" | grep -oE '^[a-z]+\(|sun_path="[^"]*"|sin_port=[^,]*' || true; }
+    case_of "no connection" [ "$(sockets "$W/calls")" = "$(sockets "$W/calls.native")" ]
+    case_of "no cache directory" bash -c "grep -q $W/native $W/calls && ! grep -q $W/cache $W/calls"
 fi
 finish
