@@ -35,6 +35,39 @@ typedef int (*engine_visit)(void *ctx, const struct engine_item *item); /* <0 st
 typedef int (*engine_put)(void *sink, const struct engine_item *item);
 typedef int (*engine_fill)(void *ctx, engine_put put, void *sink);
 
+/* A slice that several records of one request name: the request publishes all of its records, so
+ * its references become exact in the same step (format 6.8). */
+struct engine_pack {
+    uint64_t id;
+    uint32_t size;
+    uint32_t applied; /* out: records of it that were published; 0: nothing names it */
+};
+
+/* What became of a batch. */
+enum engine_outcome {
+    BATCH_APPLIED,  /* now */
+    BATCH_REPEATED, /* it had been before; the codes are those of then, other results are empty */
+    BATCH_GAP,      /* refused, nothing was done: `last` is not seq - 1 */
+};
+
+/* One round trip.  A batch (board != NULL) is applied exactly once: the store keeps, in the step
+ * that applies it, the board's last sequence number with the codes that were not 0 (`~seq`, a hash:
+ * field = board).  Everything pointed to stays the caller's and in place until complete(). */
+struct engine_request {
+    const struct op_env *env;
+    const struct op *ops;
+    size_t n;
+    struct op_result *res; /* out: as call() */
+    struct engine_pack *packs;
+    size_t npacks;
+    const char *board;           /* hex, at most 32 characters; NULL: a plain call */
+    uint64_t seq;                /* of the board: 1, 2, 3... */
+    bool force;                  /* apply it whatever came before (never when seq <= last) */
+    int rc;                      /* out: 0, or -errno and the outcome is unknown */
+    enum engine_outcome outcome; /* out */
+    uint64_t last;               /* out: the board's number before this batch, 0: none known */
+};
+
 struct engine;
 struct engine_ops {
     /* Runs n ops in order, in one round trip; res[i] are the answers, each op_result_free()d by the
@@ -42,6 +75,13 @@ struct engine_ops {
      * outcome is known. */
     int (*call)(struct engine *e, const struct op_env *env, const struct op *ops, size_t n,
                 struct op_result *res);
+    /* Sends a request without waiting for its answer; several may be on their way, and the store
+     * applies them in this order.  What cannot be sent is told by complete(). */
+    void (*submit)(struct engine *e, struct engine_request *rq);
+    /* Waits for the answer of the oldest one on its way and returns it (rc, outcome and results
+     * set), or NULL: there is none.  A connection that breaks completes all of them with -errno.
+     * call(), take_ids() and the like may be used in between: theirs come after. */
+    struct engine_request *(*complete)(struct engine *e);
     /* Takes n ids; *first is the lowest (inodes 0 and 1 are never given). */
     int (*take_ids)(struct engine *e, enum id_kind kind, uint32_t n, uint64_t *first);
     /* The text of `setting`; -ENODATA: database not formatted. */

@@ -70,6 +70,13 @@ enum op_kind {
                   without a reference, n * (u64 id, u32 size), to be removed from the store */
     OP_FORGET, /* data = n * (u64 id, u32 size): blocks are removed; HDEL sliceRef fields that
                   are negative */
+    OP_MAKE,   /* a new name with all that happened to it before it was sent (create, write, chmod,
+                  chown, utimens): base = directory, path = one name, ino; data = its attr
+                  (ATTR_BYTES, without ACL and tier; nlink, parent and length are final), then of a
+                  file its records as OP_WRITE has them, of a symlink its target.  Checked: base is a
+                  directory that cred may add names to, the name is free, limits and quotas.
+                  off = 1 + entries that the caller believes base to hold before, 0: do not look;
+                  another number: OPR_FOREIGN, and it is done all the same.  result: no attr */
     OP_KINDS,
 };
 
@@ -135,6 +142,7 @@ enum op_rflag {
     OPR_TRASHED = 1 << 1, /* unlink, rename: the (replaced) file went to trash */
     OPR_GONE = 1 << 2, /* its last link went: inode deleted; extra: slices to remove as OP_PURGE */
     OPR_DEFERRED = 1 << 3, /* with GONE: data still there, listed in delfiles; OP_PURGE it later */
+    OPR_FOREIGN = 1 << 4,  /* OP_MAKE: somebody else changed the directory */
 };
 
 struct op_result {
