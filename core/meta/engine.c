@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -31,12 +32,11 @@ static const struct {
     {"memkv", NULL},
 };
 
-int engine_open(const char *url, struct engine **out, char *err, size_t errlen)
+static int open_scheme(const char *url, struct engine **out, char *err, size_t errlen)
 {
     const char *sep = strstr(url, "://");
     size_t len = sep ? (size_t)(sep - url) : 0;
 
-    *out = NULL;
     if (!sep) /* stock puts redis:// in front */
         return engine_redis_open(url, out, err, errlen);
     for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
@@ -51,4 +51,25 @@ int engine_open(const char *url, struct engine **out, char *err, size_t errlen)
     }
     snprintf(err, errlen, "metadata URL: unknown scheme, want redis://, unix:// or lmdb://");
     return -EINVAL;
+}
+
+int engine_open(const char *url, struct engine **out, char *err, size_t errlen)
+{
+    struct batch_params params;
+    char *rest;
+
+    *out = NULL;
+    int rc = batch_params_take(url, &params, &rest, err, errlen);
+    if (rc < 0)
+        return rc;
+    rc = open_scheme(rest, out, err, errlen);
+    free(rest);
+    if (rc < 0)
+        return rc;
+    (*out)->params = params;
+    if (params.inode_batch > 0)
+        (*out)->id_batch[ID_INODE] = params.inode_batch;
+    if (params.chunk_batch > 0)
+        (*out)->id_batch[ID_SLICE] = params.chunk_batch;
+    return 0;
 }

@@ -10,6 +10,7 @@
 #ifndef JFSPRE_CORE_META_ENGINE_H
 #define JFSPRE_CORE_META_ENGINE_H
 
+#include "core/meta/params.h"
 #include "core/op/op.h"
 
 #include <stddef.h>
@@ -111,12 +112,15 @@ struct engine_ops {
 
 struct engine {
     const struct engine_ops *ops;
-    uint32_t id_batch[2]; /* ids to take at a time by enum id_kind, from the URL */
+    uint32_t id_batch[2];       /* ids to take at a time by enum id_kind */
+    struct batch_params params; /* from the URL, by engine_open() */
 };
 
-/* Picks by the URL's scheme.  -EINVAL or -ENOTSUP with one line in err. */
+/* Picks by the URL's scheme and takes the batching parameters from its query.  -EINVAL or -ENOTSUP
+ * with one line in err. */
 int engine_open(const char *url, struct engine **out, char *err, size_t errlen);
 
+/* For engine_open(): of a URL without those parameters. */
 int engine_redis_open(const char *url, struct engine **out, char *err, size_t errlen);
 int engine_lmdb_open(const char *url, struct engine **out, char *err, size_t errlen);
 

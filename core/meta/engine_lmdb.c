@@ -7,6 +7,8 @@
 #include "core/meta/import.h"
 #include "core/meta/lx.h"
 
+#include "core/base/line.h"
+
 #include <errno.h>
 #include <fnmatch.h>
 #include <stdio.h>
@@ -365,8 +367,10 @@ int engine_lmdb_open(const char *url, struct engine **out, char *err, size_t err
         snprintf(err, errlen, "metadata URL %s: want an absolute directory, as lmdb:///path", url);
         return -EINVAL;
     }
-    if (strchr(dir, '?') != NULL) {
-        snprintf(err, errlen, "metadata URL %s: lmdb:// takes no parameters", url);
+    const char *query = strchr(dir, '?');
+    if (query != NULL) {
+        line_set(err, errlen, "metadata URL: lmdb:// has no parameter \"%.*s\"",
+                 (int)strcspn(query + 1, "=&"), query + 1);
         return -EINVAL;
     }
     struct engine_lmdb *e = calloc(1, sizeof(*e));

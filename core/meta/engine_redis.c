@@ -9,11 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ANSWER_FIELDS 6 /* code ino attr parent rflags extra: lua/README.md */
-#define ERRNO_MAX     4095
-#define FEW_OPS       8
-#define INODE_CEILING UINT64_C(0x7FFFFFFF00000000) /* virtual inodes begin here (format 3.7) */
-#define INODE_LOWEST  2
+#define ANSWER_FIELDS  6 /* code ino attr parent rflags extra: lua/README.md */
+#define ERRNO_MAX      4095
+#define FEW_OPS        8
+#define INODE_CEILING  UINT64_C(0x7FFFFFFF00000000) /* virtual inodes begin here (format 3.7) */
+#define INODE_LOWEST   2
+#define INODES_AT_ONCE 1024
+#define SLICES_AT_ONCE 4096
 
 /* --- call ------------------------------------------------------------------------------------- */
 
@@ -374,8 +376,8 @@ int engine_redis_open(const char *url, struct engine **out, char *err, size_t er
         return rc;
     }
     re->base.ops = &redis_ops;
-    re->base.id_batch[ID_INODE] = parsed.inode_batch;
-    re->base.id_batch[ID_SLICE] = parsed.chunk_batch;
+    re->base.id_batch[ID_INODE] = INODES_AT_ONCE;
+    re->base.id_batch[ID_SLICE] = SLICES_AT_ONCE;
     *out = &re->base;
     return 0;
 }

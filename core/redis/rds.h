@@ -37,14 +37,14 @@ struct rds_url {
     uint32_t read_timeout_ms, write_timeout_ms; /* defaults 30000, 5000 */
     uint32_t min_backoff_ms, max_backoff_ms;    /* defaults 20, 10000 */
     uint32_t connect_timeout_ms;                /* default 5000 */
-    uint32_t inode_batch, chunk_batch; /* ids taken at a time: defaults 1024, 4096; 1..65536 */
-    char shown[1024];                  /* the URL for messages: password replaced by **** */
+    char shown[1024]; /* the URL for messages: password replaced by **** */
 };
 
 /* Accepts redis:// unix:// rueidis:// and a bare host form.  -ENOTSUP with one line for rediss://,
  * Sentinel and Cluster URLs and for an option that is not built in; -EINVAL with one line for
- * anything malformed or an unknown option; an errno of META_PASSWORD_FILE.  The password comes from
- * the URL, REDIS_PASSWORD, META_PASSWORD, the file META_PASSWORD_FILE, in this order. */
+ * anything malformed or an unknown option (those of batching are meta's); an errno of
+ * META_PASSWORD_FILE.  The password comes from the URL, REDIS_PASSWORD, META_PASSWORD, the file
+ * META_PASSWORD_FILE, in this order. */
 int rds_url_parse(const char *url, struct rds_url *out, char *err, size_t errlen);
 
 struct rds;

@@ -239,9 +239,7 @@ int rds_url_parse(const char *url, struct rds_url *out, char *err, size_t errlen
                           .write_timeout_ms = 5000,
                           .min_backoff_ms = 20,
                           .max_backoff_ms = 10000,
-                          .connect_timeout_ms = 5000,
-                          .inode_batch = 1024,
-                          .chunk_batch = 4096};
+                          .connect_timeout_ms = 5000};
     if (scheme == 6 && !strncasecmp(url, "rediss", 6))
         return bad(err, errlen, -ENOTSUP, "rediss:// (TLS) is not built in yet");
     if (p && !is_unix && !(scheme == 5 && !strncasecmp(url, "redis", 5)) &&

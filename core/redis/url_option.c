@@ -3,7 +3,7 @@
  *
  * One row an option.  Stock's options that steer its connection pool or its own cache change
  * nothing here and are accepted, so a URL that works there works here; those that would promise
- * something this build does not do are refused by name.
+ * something this build does not do are refused by name.  Ours are core/meta/params.c's.
  */
 #include "core/redis/rds_internal.h"
 
@@ -21,8 +21,6 @@ enum option_kind {
     TAKES_NUMBER,
     CHANGES_NOTHING,
     NEEDS_TLS,
-    MUST_BE_ZERO, /* the mode it switches on is not built in */
-    NOT_BUILT,
 };
 
 struct option {
@@ -43,8 +41,6 @@ static const struct option options[] = {
     {"read-timeout",           TAKES_DURATION,  FIELD(read_timeout_ms), 0, 0},
     {"write-timeout",          TAKES_DURATION,  FIELD(write_timeout_ms), 0, 0},
     {"dial-timeout",           TAKES_DURATION,  FIELD(connect_timeout_ms), 0, 0},
-    {"inode-batch",            TAKES_NUMBER,    FIELD(inode_batch), 1, 65536},
-    {"chunk-batch",            TAKES_NUMBER,    FIELD(chunk_batch), 1, 65536},
 
     {"route-read",             CHANGES_NOTHING, 0, 0, 0},
     {"client-cache",           CHANGES_NOTHING, 0, 0, 0},
@@ -72,22 +68,6 @@ static const struct option options[] = {
     {"tls-key-file",           NEEDS_TLS,       0, 0, 0},
     {"tls-ca-cert-file",       NEEDS_TLS,       0, 0, 0},
     {"tls-server-name",        NEEDS_TLS,       0, 0, 0},
-
-    {"batchwrite",             MUST_BE_ZERO,    0, 0, 0},
-    {"unsafe-batch",           MUST_BE_ZERO,    0, 0, 0},
-    {"fast-meta",              MUST_BE_ZERO,    0, 0, 0},
-    {"metaprime",              MUST_BE_ZERO,    0, 0, 0},
-    {"pack",                   MUST_BE_ZERO,    0, 0, 0},
-    {"batch-size",             NOT_BUILT,       0, 0, 0},
-    {"batch-bytes",            NOT_BUILT,       0, 0, 0},
-    {"batch-interval",         NOT_BUILT,       0, 0, 0},
-    {"inode-low-watermark",    NOT_BUILT,       0, 0, 0},
-    {"chunk-low-watermark",    NOT_BUILT,       0, 0, 0},
-    {"ttl",                    NOT_BUILT,       0, 0, 0},
-    {"open-ttl",               NOT_BUILT,       0, 0, 0},
-    {"sync",                   NOT_BUILT,       0, 0, 0},
-    {"excl",                   NOT_BUILT,       0, 0, 0},
-    {"pack-max",               NOT_BUILT,       0, 0, 0},
 };
 /* clang-format on */
 
@@ -176,11 +156,6 @@ static int parse_number(const char *text, uint32_t min, uint32_t max, uint32_t *
     return 0;
 }
 
-static bool is_zero(const char *value)
-{
-    return !strcmp(value, "0") || !strcmp(value, "false");
-}
-
 int rds_url_option(struct rds_url *u, const char *name, const char *value, char *err, size_t errlen)
 {
     const struct option *o = options, *end = options + sizeof(options) / sizeof(options[0]);
@@ -218,13 +193,6 @@ int rds_url_option(struct rds_url *u, const char *name, const char *value, char 
     case NEEDS_TLS:
         line_set(err, errlen, "metadata URL: %.64s: TLS is not built in yet", name);
         return -ENOTSUP;
-    case MUST_BE_ZERO:
-        if (is_zero(value))
-            return 0;
-        break;
-    case NOT_BUILT:
-        break;
     }
-    line_set(err, errlen, "metadata URL: %.64s is not built in yet", name);
-    return -ENOTSUP;
+    return -EINVAL;
 }

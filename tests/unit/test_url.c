@@ -133,27 +133,8 @@ static const struct refused refusals[] = {
     {"redis://h/1?read-timeout=.s", -EINVAL, "read-timeout"},
     {"redis://h/1?read-timeout=", -EINVAL, "read-timeout"},
     {"redis://h/1?read-timeout=9999999h", -EINVAL, "read-timeout"},
-    {"redis://h/1?inode_batch=0", -EINVAL, "inode_batch"},
-    {"redis://h/1?inode_batch=65537", -EINVAL, "inode_batch"},
-    {"redis://h/1?chunk_batch=1k", -EINVAL, "chunk_batch"},
     {"redis://h/1?tls-ca-cert-file=/x", -ENOTSUP, "tls-ca-cert-file"},
     {"redis://h/1?insecure-skip-verify=true", -ENOTSUP, "insecure-skip-verify"},
-    {"redis://h/1?batchwrite=1", -ENOTSUP, "batchwrite"},
-    {"redis://h/1?batchwrite=", -ENOTSUP, "batchwrite"},
-    {"redis://h/1?batch_size=512", -ENOTSUP, "batch_size"},
-    {"redis://h/1?batch_bytes=1", -ENOTSUP, "batch_bytes"},
-    {"redis://h/1?batch_interval=10ms", -ENOTSUP, "batch_interval"},
-    {"redis://h/1?unsafe_batch=1", -ENOTSUP, "unsafe_batch"},
-    {"redis://h/1?metaprime=1", -ENOTSUP, "metaprime"},
-    {"redis://h/1?inode_low_watermark=1", -ENOTSUP, "inode_low_watermark"},
-    {"redis://h/1?chunk_low_watermark=1", -ENOTSUP, "chunk_low_watermark"},
-    {"redis://h/1?fast-meta=1", -ENOTSUP, "fast-meta"},
-    {"redis://h/1?ttl=1s", -ENOTSUP, "ttl"},
-    {"redis://h/1?open_ttl=1s", -ENOTSUP, "open_ttl"},
-    {"redis://h/1?sync=close", -ENOTSUP, "sync"},
-    {"redis://h/1?excl=strict", -ENOTSUP, "excl"},
-    {"redis://h/1?pack=1", -ENOTSUP, "pack"},
-    {"redis://h/1?pack_max=1", -ENOTSUP, "pack_max"},
 };
 
 static void test_refused(void)
@@ -206,18 +187,14 @@ static void test_options(void)
     CU_ASSERT_EQUAL(u.write_timeout_ms, 5000);
     CU_ASSERT_EQUAL(u.min_backoff_ms, 20);
     CU_ASSERT_EQUAL(u.max_backoff_ms, 10000);
-    CU_ASSERT_EQUAL(u.inode_batch, 1024);
-    CU_ASSERT_EQUAL(u.chunk_batch, 4096);
 
     CU_ASSERT_EQUAL(parse("redis://h?read-timeout=1m30s&write_timeout=1.5s&min-retry-backoff=1ms"
-                          "&max_retry_backoff=250us&inode_batch=1&chunk-batch=65536&batchwrite=0"),
+                          "&max_retry_backoff=250us"),
                     0);
     CU_ASSERT_EQUAL(u.read_timeout_ms, 90000);
     CU_ASSERT_EQUAL(u.write_timeout_ms, 1500);
     CU_ASSERT_EQUAL(u.min_backoff_ms, 1);
     CU_ASSERT_EQUAL(u.max_backoff_ms, 1);
-    CU_ASSERT_EQUAL(u.inode_batch, 1);
-    CU_ASSERT_EQUAL(u.chunk_batch, 65536);
 
     CU_ASSERT_EQUAL(parse("redis://h?read-timeout=0&write-timeout=1h&dial_timeout=%310ms&"), 0);
     CU_ASSERT_EQUAL(u.read_timeout_ms, 30000);
@@ -227,7 +204,6 @@ static void test_options(void)
     CU_ASSERT_EQUAL(parse("redis://h?client-cache=true&client_cache_size=5&client-cache-expire=1m"
                           "&client-cache-preload=3&route-read=replica&pool_size=3&protocol=3"),
                     0);
-    CU_ASSERT_EQUAL(parse("redis://h?pack=0&unsafe_batch=false&fast-meta=0"), 0);
 }
 
 static void test_password_sources(void)
