@@ -337,3 +337,30 @@ int list_scan_tail(struct kv *kv, const char *key, size_t n, kv_visit visit, voi
     }
     return 0;
 }
+
+struct search {
+    struct kv_val wanted;
+    uint8_t index[8];
+    bool found;
+};
+
+static int is_wanted(void *ctx, struct kv_val key, struct kv_val value)
+{
+    struct search *s = ctx;
+    s->found = key.len == sizeof(s->index) && value.len == s->wanted.len &&
+               memcmp(value.data, s->wanted.data, value.len) == 0;
+    if (s->found)
+        memcpy(s->index, key.data, sizeof(s->index));
+    return s->found;
+}
+
+int list_replace(struct kv *kv, const char *key, struct kv_val old, struct kv_val fresh,
+                 bool *found)
+{
+    struct search s = {.wanted = old};
+    int rc = list_scan(kv, key, is_wanted, &s);
+    *found = rc >= 0 && s.found;
+    if (rc < 0 || !s.found)
+        return rc < 0 ? rc : 0;
+    return hash_set(kv, key, s.index, sizeof(s.index), fresh.data, fresh.len);
+}

@@ -54,6 +54,9 @@ int list_len(struct kv *kv, const char *key, uint64_t *n);
 int list_scan(struct kv *kv, const char *key, kv_visit visit, void *ctx); /* head to tail */
 /* Visits the last n elements, tail first. */
 int list_scan_tail(struct kv *kv, const char *key, size_t n, kv_visit visit, void *ctx);
+/* LSET of the first element that is exactly old. */
+int list_replace(struct kv *kv, const char *key, struct kv_val old, struct kv_val fresh,
+                 bool *found);
 
 /* Sets and zsets are hashes with an empty value, or the score. */
 

@@ -56,6 +56,8 @@ static const lx_op ops[OP_KINDS] = {
     [OP_REMOVEXATTR] = lx_op_removexattr,
     [OP_PURGE] = lx_op_purge,
     [OP_FORGET] = lx_op_forget,
+    [OP_REPACK] = lx_op_repack,
+    [OP_RECOUNT] = lx_op_recount,
 };
 
 static int run(struct engine_lmdb *e, const struct op_env *env, const struct op *op,

@@ -150,6 +150,8 @@ bool lx_kill_priv(struct lx *x, struct attr *a);       /* when the op says so */
 bool lx_drop_priv(const struct lx *x, struct attr *a); /* setuid, setgid; true: mode changed */
 int lx_truncate(struct lx *x, uint64_t ino, struct attr *a, uint64_t len);
 int lx_purge(struct lx *x, uint64_t ino, uint64_t length); /* slices freed go to res->extra */
+/* One reference less of a slice (u64 id, u32 size); without one left it goes to `freed`. */
+int lx_release(struct lx *x, const uint8_t *slice, struct buf *freed);
 int lx_records(struct lx *x, uint64_t ino, uint64_t chunk, struct buf *out);
 
 /* --- ops
@@ -179,6 +181,8 @@ int lx_op_setxattr(struct lx *x);
 int lx_op_removexattr(struct lx *x);
 int lx_op_purge(struct lx *x);
 int lx_op_forget(struct lx *x);
+int lx_op_repack(struct lx *x);
+int lx_op_recount(struct lx *x);
 
 static inline bool lx_has(const struct lx *x, uint32_t flag)
 {

@@ -343,24 +343,28 @@ int lx_op_chunks(struct lx *x)
     return rc == 0 ? lx_answer(x, op->base, found ? &a : NULL, found ? a.parent : 0) : rc;
 }
 
+int lx_release(struct lx *x, const uint8_t *slice, struct buf *freed)
+{
+    char field[64];
+    int64_t now;
+    bool seen = false;
+    int n = snprintf(field, sizeof(field), "k%" PRIu64 "_%" PRIu32, get_be64(slice),
+                     get_be32(slice + 8));
+    int rc = lx_store(x, hash_incr(x->kv, "sliceRef", field, (size_t)n, -1, &now));
+    for (size_t i = 0; rc == 0 && now < 0 && i + 12 <= freed->len && !seen; i += 12)
+        seen = memcmp(freed->data + i, slice, 12) == 0;
+    if (rc == 0 && now < 0 && !seen)
+        buf_add(freed, slice, 12);
+    return rc;
+}
+
 /* Gives back the references of one chunk's records; slices without one left go to `freed`. */
 static int give_back(struct lx *x, const struct buf *records, struct buf *freed)
 {
     int rc = 0;
     for (size_t at = 0; rc == 0 && at + RECORD_BYTES <= records->len; at += RECORD_BYTES) {
-        const uint8_t *slice = records->data + at + 4; /* u64 id, u32 size */
-        char field[64];
-        int64_t now;
-        bool seen = false;
-        if (get_be64(slice) == 0)
-            continue;
-        int n = snprintf(field, sizeof(field), "k%" PRIu64 "_%" PRIu32, get_be64(slice),
-                         get_be32(slice + 8));
-        rc = lx_store(x, hash_incr(x->kv, "sliceRef", field, (size_t)n, -1, &now));
-        for (size_t i = 0; i + 12 <= freed->len && !seen; i += 12)
-            seen = memcmp(freed->data + i, slice, 12) == 0;
-        if (rc == 0 && now < 0 && !seen)
-            buf_add(freed, slice, 12);
+        if (get_be64(records->data + at + 4) != 0)
+            rc = lx_release(x, records->data + at + 4, freed);
     }
     return rc;
 }

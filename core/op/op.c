@@ -228,6 +228,7 @@ const char *op_kind_name(uint8_t kind)
         [OP_SETATTR] = "setattr",     [OP_TRUNCATE] = "truncate", [OP_WRITE] = "write",
         [OP_FALLOCATE] = "fallocate", [OP_SETXATTR] = "setxattr", [OP_REMOVEXATTR] = "removexattr",
         [OP_PURGE] = "purge",         [OP_FORGET] = "forget",     [OP_MAKE] = "make",
+        [OP_REPACK] = "repack",       [OP_RECOUNT] = "recount",
     };
     _Static_assert(sizeof names / sizeof names[0] == OP_KINDS, "a name for each kind");
 

@@ -66,17 +66,25 @@ enum op_kind {
     OP_FALLOCATE,   /* base = inode; mode = FALLOC_FL_*; off, len */
     OP_SETXATTR,    /* path2 = name, data = value, mode = 0 | XATTR_CREATE 1 | XATTR_REPLACE 2 */
     OP_REMOVEXATTR, /* path2 = name */
-    OP_PURGE,  /* delete-file-data of format 5.10: base = inode, len = its length; extra: slices
-                  without a reference, n * (u64 id, u32 size), to be removed from the store */
-    OP_FORGET, /* data = n * (u64 id, u32 size): blocks are removed; HDEL sliceRef fields that
-                  are negative */
-    OP_MAKE,   /* a new name with all that happened to it before it was sent (create, write, chmod,
-                  chown, utimens): base = directory, path = one name, ino; data = its attr
-                  (ATTR_BYTES, without ACL and tier; nlink, parent and length are final), then of a
-                  file its records as OP_WRITE has them, of a symlink its target.  Checked: base is a
-                  directory that cred may add names to, the name is free, limits and quotas.
-                  off = 1 + entries that the caller believes base to hold before, 0: do not look;
-                  another number: OPR_FOREIGN, and it is done all the same.  result: no attr */
+    OP_PURGE,   /* delete-file-data of format 5.10: base = inode, len = its length; extra: slices
+                   without a reference, n * (u64 id, u32 size), to be removed from the store */
+    OP_FORGET,  /* data = n * (u64 id, u32 size): blocks are removed; HDEL sliceRef fields that
+                   are negative */
+    OP_MAKE,    /* a new name with all that happened to it before it was sent (create, write, chmod,
+                   chown, utimens): base = directory, path = one name, ino; data = its attr
+                   (ATTR_BYTES, without ACL and tier; nlink, parent and length are final), then of a
+                   file its records as OP_WRITE has them, of a symlink its target.  Checked: base is a
+                   directory that cred may add names to, the name is free, limits and quotas.
+                   off = 1 + entries that the caller believes base to hold before, 0: do not look;
+                   another number: OPR_FOREIGN, and it is done all the same.  result: no attr */
+    OP_REPACK,  /* records move to a new slice, whose blocks are there: ino = its id, len = its
+                   size, data = n * (u64 inode, u32 chunk index, 24-byte record, 24-byte new record
+                   of the same place).  Each whose inode is a file and whose list holds exactly that
+                   record is replaced where it stands; the others are left.  References of both
+                   slices become exact.  extra: u32 how many were replaced, then slices without a
+                   reference as OP_PURGE.  -EEXIST: sliceRef knows the new slice */
+    OP_RECOUNT, /* repairs sliceRef: data = n * (u64 id, u32 size, i64 seen, i64 right): a field
+                   that is still as seen (absent: 0) becomes right.  extra: u32 how many */
     OP_KINDS,
 };
 
