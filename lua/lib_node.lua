@@ -29,19 +29,45 @@ local function node_must_be_free(w, is_dir)
     return nil
 end
 
+-- May the caller make op.ino, which takes so much space, as w.name, which is free?  nil or an errno.
+local function node_refused(env, op, w, space)
+    local err = node_may_add(op, w)
+    if err then
+        return err
+    elseif w.dir == num.ROOT and RESERVED[w.name] then
+        return E.EXIST
+    elseif op.ino == num.ZERO or op.ino == num.ROOT or num.is_trash(op.ino) then
+        return E.INVAL
+    end
+    return acct.room(env, w.dir, space, 1)
+end
+
+-- op.ino, whose attr *a* is written, gets its name: the directory, the entry, the counters.
+local function node_enter(env, op, w, a)
+    local d, dir = w.a, w.dir
+    local is_dir = a.type == T.DIR
+    if is_dir then
+        d.nlink = d.nlink + 1
+    end
+    if attr.touch(env, op, dir, d, is_dir) then
+        attr.save(dir, d)
+    end
+    call("HSET", num.key("d", dir), w.name, attr.entry(a.type, op.ino))
+    if is_dir then
+        local f = num.dec(op.ino)
+        call("HSET", P .. "dirUsedInodes", f, "0")
+        call("HSET", P .. "dirDataLength", f, "0")
+        call("HSET", P .. "dirUsedSpace", f, "0")
+    end
+    acct.volume(acct.usage(attr.data_length(a)), 1)
+    acct.entry(env, dir, a, 1)
+end
+
 -- Makes op.ino with the name w.name in w.dir; that the name is free was checked.  mode: bits asked for, target: of a
 -- symlink.  Returns nil and the new attr, or an errno with nothing written.
 local function node_create(env, op, w, type, mode, target)
     local d, dir, ino = w.a, w.dir, op.ino
-    local err = node_may_add(op, w)
-    if err then
-        return err
-    elseif dir == num.ROOT and RESERVED[w.name] then
-        return E.EXIST
-    elseif ino == num.ZERO or ino == num.ROOT or num.is_trash(ino) then
-        return E.INVAL
-    end
-    err = acct.room(env, dir, 4096, 1)
+    local err = node_refused(env, op, w, 4096)
     if err then
         return err
     end
@@ -67,23 +93,9 @@ local function node_create(env, op, w, type, mode, target)
     if call("SETNX", num.key("i", ino), a.raw) == 0 then -- an inode number is given once
         return E.IO
     end
-    if type == T.DIR then
-        d.nlink = d.nlink + 1
-    end
-    if attr.touch(env, op, dir, d, type == T.DIR) then
-        attr.save(dir, d)
-    end
     if target then
         call("SET", num.key("s", ino), target)
     end
-    call("HSET", num.key("d", dir), w.name, attr.entry(type, ino))
-    if type == T.DIR then
-        local f = num.dec(ino)
-        call("HSET", P .. "dirUsedInodes", f, "0")
-        call("HSET", P .. "dirDataLength", f, "0")
-        call("HSET", P .. "dirUsedSpace", f, "0")
-    end
-    acct.volume(4096, 1)
-    acct.entry(env, dir, a, 1)
+    node_enter(env, op, w, a)
     return nil, a
 end

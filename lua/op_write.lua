@@ -3,13 +3,15 @@
 -- References of new slices are not counted: a field that is absent means one.  An op that comes again (its answer was
 -- lost) is recognised by its first slice and changes nothing.  An immutable or append-only flag set since the file was
 -- opened does not stop its writers, as with the kernel.
+--
+-- data.file_end() and data.push() are for OP_MAKE too, which runs this file first.
 do
     local ITEM = 28 -- u32 chunk index, record
     local TAIL = 16 -- records that others may have added since the first try
 
     -- Checks the rules of 3.4, where breaking one would make the chunk unreadable.  Returns the end of the data in
     -- the file and whether all is well.
-    local function file_end(items)
+    function data.file_end(items)
         local CHUNK, most = data.CHUNK, 0
         for at = 1, #items, ITEM do
             local index, pos, id, size, off, len = unpack_at(">I4I4c8I4I4I4", items, at)
@@ -47,8 +49,9 @@ do
         return false
     end
 
-    -- Appends the records, those that follow each other in one chunk by one command.
-    local function push(stem, items)
+    -- Appends the records, those that follow each other in one chunk by one command.  stem: the key without the number
+    -- of the chunk.
+    function data.push(stem, items)
         local at = 1
         while at <= #items do
             local index = sub(items, at, at + 3)
@@ -73,7 +76,7 @@ do
         end
         local last, valid = 0, #items % ITEM == 0
         if valid then
-            last, valid = file_end(items)
+            last, valid = data.file_end(items)
         end
         if not valid then
             return fail(E.INVAL)
@@ -100,7 +103,7 @@ do
         data.stamp(a, op.mtime)
         attr.changed(op, a)
         attr.save(ino, a)
-        push(stem, items)
+        data.push(stem, items)
         if length ~= old then
             acct.resize(env, ino, a, length - old, space)
         end

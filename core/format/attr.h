@@ -17,6 +17,7 @@
 #define NAME_LEN_MAX   255
 #define PATH_LEN_MAX   4095 /* bytes without the NUL */
 #define ENTRY_BYTES    9
+#define ATTR_BYTES     72 /* without ACL and tier */
 #define ATTR_BYTES_MAX 81
 #define ATTR_BYTES_MIN 63
 

@@ -56,15 +56,19 @@ static const lx_op ops[OP_KINDS] = {
     [OP_REMOVEXATTR] = lx_op_removexattr,
     [OP_PURGE] = lx_op_purge,
     [OP_FORGET] = lx_op_forget,
+    [OP_MAKE] = lx_op_make,
     [OP_REPACK] = lx_op_repack,
     [OP_RECOUNT] = lx_op_recount,
 };
 
 static int run(struct engine_lmdb *e, const struct op_env *env, const struct op *op,
-               struct op_result *res)
+               struct lx_counted *counted, struct op_result *res)
 {
-    struct lx x = {.kv = e->kv, .env = env, .op = op, .res = res, .has_quotas = -1};
+    struct lx x = {
+        .kv = e->kv, .env = env, .op = op, .res = res, .has_quotas = -1, .counted = counted};
     lx_op fn = op->kind < OP_KINDS ? ops[op->kind] : NULL;
+    if (op->kind != OP_MAKE)
+        counted->dir = 0;
     int rc = fn != NULL ? fn(&x) : -EINVAL;
     if (rc == LX_ESCAPE && res->rflags == 0)
         res->rflags = 1; /* the first path, unless the op said it was the second */
@@ -81,11 +85,12 @@ static int run(struct engine_lmdb *e, const struct op_env *env, const struct op 
 static int run_all(struct engine_lmdb *e, const struct op_env *env, const struct op *list, size_t n,
                    bool write, struct op_result *res)
 {
+    struct lx_counted counted = {0};
     int rc = kv_begin(e->kv, write);
     if (rc < 0)
         return rc;
     for (size_t i = 0; rc == 0 && i < n; i++)
-        rc = run(e, env, &list[i], &res[i]);
+        rc = run(e, env, &list[i], &counted, &res[i]);
     if (rc == 0 && write)
         return kv_commit(e->kv, false);
     kv_abort(e->kv);

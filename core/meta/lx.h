@@ -20,6 +20,11 @@
 
 #define LX_ESCAPE OP_ESCAPE
 
+/* Entries of the directory that one request counted last; dir 0: none. */
+struct lx_counted {
+    uint64_t dir, entries;
+};
+
 struct lx {
     struct kv *kv;
     const struct op_env *env;
@@ -27,6 +32,7 @@ struct lx {
     struct op_result *res;
     int fatal;      /* -errno of the store */
     int has_quotas; /* -1: not asked yet */
+    struct lx_counted *counted;
 };
 
 /* --- lx_base.c (lib_num, lib_attr, lib_acct) ---------------------------------------------------
@@ -129,6 +135,10 @@ int lx_may_add(struct lx *x, const struct lx_walk *w);
 int lx_must_be_free(struct lx *x, const struct lx_walk *w, bool is_dir);
 int lx_create(struct lx *x, struct lx_walk *w, uint8_t type, uint16_t mode, const char *target,
               size_t len, struct attr *out);
+/* May op->ino, which takes so much space, be made as w->name, which is free? */
+int lx_new_refused(struct lx *x, const struct lx_walk *w, int64_t space);
+/* op->ino, whose attr is written, gets its name: the directory, the entry, the counters. */
+int lx_enter(struct lx *x, struct lx_walk *w, const struct attr *a);
 
 struct lx_plan {
     bool to_trash;
@@ -153,6 +163,8 @@ int lx_purge(struct lx *x, uint64_t ino, uint64_t length); /* slices freed go to
 /* One reference less of a slice (u64 id, u32 size); without one left it goes to `freed`. */
 int lx_release(struct lx *x, const uint8_t *slice, struct buf *freed);
 int lx_records(struct lx *x, uint64_t ino, uint64_t chunk, struct buf *out);
+/* Appends n bytes of OP_WRITE's items. */
+int lx_push_items(struct lx *x, uint64_t ino, const uint8_t *p, size_t n);
 
 /* --- ops
  * ------------------------------------------------------------------------------------------ */
@@ -181,6 +193,7 @@ int lx_op_setxattr(struct lx *x);
 int lx_op_removexattr(struct lx *x);
 int lx_op_purge(struct lx *x);
 int lx_op_forget(struct lx *x);
+int lx_op_make(struct lx *x);
 int lx_op_repack(struct lx *x);
 int lx_op_recount(struct lx *x);
 

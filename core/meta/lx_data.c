@@ -4,6 +4,7 @@
  */
 #include "core/base/decimal.h"
 #include "core/meta/lx.h"
+#include "core/meta/make.h"
 #include "core/meta/meta.h"
 
 #include <errno.h>
@@ -15,7 +16,7 @@
 #include <sys/stat.h>
 
 #define LENGTH_MAX  (UINT64_C(1) << 53) /* as the scripts, whose numbers are doubles */
-#define ITEM        (4 + RECORD_BYTES)
+#define ITEM        MAKE_RECORD_BYTES
 #define REPEAT_TAIL 16  /* records that others may have added since the first try */
 #define CHUNKS_MAX  256 /* of one OP_CHUNKS */
 #define RECORDS_MAX (1 << 20)
@@ -154,23 +155,6 @@ int lx_op_truncate(struct lx *x)
 /* --- write
  * ------------------------------------------------------------------------------------------ */
 
-/* End of the data in the file, or -EINVAL where a record would make its chunk unreadable (3.4). */
-static int end_of_items(const uint8_t *p, size_t n, uint64_t *end)
-{
-    *end = 0;
-    for (; n >= ITEM; p += ITEM, n -= ITEM) {
-        struct record r;
-        uint64_t chunk = get_be32(p);
-        if (record_decode(p + 4, RECORD_BYTES, &r) < 0 || r.len == 0 ||
-            (r.id == 0 && (r.size != 0 || r.off != 0)))
-            return -EINVAL;
-        uint64_t last = chunk * CHUNK_BYTES + r.pos + r.len;
-        if (last > *end)
-            *end = last;
-    }
-    return n == 0 ? 0 : -EINVAL;
-}
-
 struct same {
     const uint8_t *record;
     bool found;
@@ -203,12 +187,11 @@ static int is_repeated(struct lx *x, uint64_t ino, bool *yes)
     return 0;
 }
 
-static int push_items(struct lx *x, uint64_t ino)
+int lx_push_items(struct lx *x, uint64_t ino, const uint8_t *p, size_t n)
 {
-    const uint8_t *p = x->op->data;
     char key[LX_KEY];
     int rc = 0;
-    for (size_t at = 0; rc == 0 && at < x->op->data_len; at += ITEM) {
+    for (size_t at = 0; rc == 0 && at < n; at += ITEM) {
         list_key(key, ino, get_be32(p + at));
         rc = lx_store(x, list_push(x->kv, key, p + at + 4, RECORD_BYTES));
     }
@@ -225,7 +208,7 @@ int lx_op_write(struct lx *x)
         return rc < 0 ? rc : -ENOENT;
     if (a.type != TYPE_FILE)
         return -EPERM;
-    rc = end_of_items(x->op->data, x->op->data_len, &end);
+    rc = records_end(x->op->data, x->op->data_len, &end);
     if (rc < 0)
         return rc;
     if (end > LENGTH_MAX)
@@ -249,7 +232,7 @@ int lx_op_write(struct lx *x)
     a.ctime = x->op->now;
     rc = lx_save(x, ino, &a);
     if (rc == 0)
-        rc = push_items(x, ino);
+        rc = lx_push_items(x, ino, x->op->data, x->op->data_len);
     if (rc == 0 && length != old)
         rc = lx_count_resize(x, ino, &a, (int64_t)(length - old), space);
     return rc == 0 ? lx_answer(x, ino, &a, a.parent) : rc;

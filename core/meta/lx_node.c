@@ -64,13 +64,11 @@ static struct attr new_attr(struct lx *x, const struct lx_walk *w, uint8_t type)
     return a;
 }
 
-int lx_create(struct lx *x, struct lx_walk *w, uint8_t type, uint16_t mode, const char *target,
-              size_t len, struct attr *out)
+int lx_new_refused(struct lx *x, const struct lx_walk *w, int64_t space)
 {
     uint64_t ino = x->op->ino;
     struct attr there;
     bool found;
-    char key[LX_KEY];
 
     int rc = lx_may_add(x, w);
     if (rc < 0)
@@ -79,11 +77,37 @@ int lx_create(struct lx *x, struct lx_walk *w, uint8_t type, uint16_t mode, cons
         return -EEXIST;
     if (ino == 0 || ino == INO_ROOT || lx_is_trash(ino))
         return -EINVAL;
-    rc = lx_room(x, w->dir, 4096, 1);
+    rc = lx_room(x, w->dir, space, 1);
     if (rc == 0)
         rc = lx_load(x, ino, &there, &found);
-    if (rc == 0 && found)
-        rc = -EIO; /* an inode number is given once */
+    return rc == 0 && found ? -EIO : rc; /* an inode number is given once */
+}
+
+int lx_enter(struct lx *x, struct lx_walk *w, const struct attr *a)
+{
+    bool is_dir = a->type == TYPE_DIRECTORY;
+    int rc = 0;
+
+    if (is_dir)
+        w->a.nlink++;
+    if (lx_touch(x, w->dir, &w->a, is_dir))
+        rc = lx_save(x, w->dir, &w->a);
+    if (rc == 0)
+        rc = lx_entry_set(x, w->dir, w->name, w->name_len, a->type, x->op->ino);
+    if (rc == 0 && is_dir)
+        rc = lx_new_dir_stats(x, x->op->ino);
+    if (rc == 0)
+        rc = lx_volume(x, (int64_t)usage_of_length(lx_data_length(a)), 1);
+    return rc == 0 ? lx_count_entry(x, w->dir, a, 1) : rc;
+}
+
+int lx_create(struct lx *x, struct lx_walk *w, uint8_t type, uint16_t mode, const char *target,
+              size_t len, struct attr *out)
+{
+    uint64_t ino = x->op->ino;
+    char key[LX_KEY];
+
+    int rc = lx_new_refused(x, w, 4096);
     if (rc < 0)
         return rc;
     struct attr a = new_attr(x, w, type);
@@ -91,22 +115,12 @@ int lx_create(struct lx *x, struct lx_walk *w, uint8_t type, uint16_t mode, cons
     if (target != NULL)
         a.length = len;
     rc = lx_save(x, ino, &a);
-    if (type == TYPE_DIRECTORY)
-        w->a.nlink++;
-    if (rc == 0 && lx_touch(x, w->dir, &w->a, type == TYPE_DIRECTORY))
-        rc = lx_save(x, w->dir, &w->a);
     if (rc == 0 && target != NULL) {
         lx_key(key, 's', ino);
         rc = lx_set(x, key, NULL, 0, target, len);
     }
     if (rc == 0)
-        rc = lx_entry_set(x, w->dir, w->name, w->name_len, type, ino);
-    if (rc == 0 && type == TYPE_DIRECTORY)
-        rc = lx_new_dir_stats(x, ino);
-    if (rc == 0)
-        rc = lx_volume(x, 4096, 1);
-    if (rc == 0)
-        rc = lx_count_entry(x, w->dir, &a, 1);
+        rc = lx_enter(x, w, &a);
     *out = a;
     return rc;
 }
