@@ -69,6 +69,11 @@ struct engine_request {
     uint64_t last;               /* out: the board's number before this batch, 0: none known */
 };
 
+struct engine_traffic {
+    uint64_t round_trips; /* LMDB: transactions */
+    uint64_t retries;     /* what was sent again */
+};
+
 struct engine;
 struct engine_ops {
     /* Runs n ops in order, in one round trip; res[i] are the answers, each op_result_free()d by the
@@ -105,6 +110,8 @@ struct engine_ops {
     size_t (*fds)(const struct engine *e, int *fds, size_t n);
     /* Changes when what the store answered before may be lost since: a new connection. */
     uint32_t (*epoch)(const struct engine *e);
+    /* What it cost since it was opened. */
+    struct engine_traffic (*traffic)(const struct engine *e);
     void (*fd_moved)(struct engine *e, int fresh); /* it was dup'ed there: rds_fd_moved() */
     void (*after_fork)(struct engine *e);
     void (*close)(struct engine *e);

@@ -23,6 +23,7 @@
 struct engine_lmdb {
     struct engine base;
     struct kv *kv;
+    struct engine_traffic traffic;
     char name[4200];
     char error[4700];
 };
@@ -89,6 +90,7 @@ static int run_all(struct engine_lmdb *e, const struct op_env *env, const struct
     int rc = kv_begin(e->kv, write);
     if (rc < 0)
         return rc;
+    e->traffic.round_trips++;
     for (size_t i = 0; rc == 0 && i < n; i++)
         rc = run(e, env, &list[i], &counted, &res[i]);
     if (rc == 0 && write)
@@ -133,6 +135,7 @@ static int change(struct engine_lmdb *e, int (*fn)(struct engine_lmdb *e, void *
         rc = kv_begin(e->kv, true);
         if (rc < 0)
             break;
+        e->traffic.round_trips++;
         rc = fn(e, ctx);
         if (rc == 0) {
             rc = kv_commit(e->kv, false);
@@ -188,6 +191,7 @@ static int get_setting(struct engine *engine, struct buf *json)
     int rc = kv_begin(e->kv, false);
     if (rc < 0)
         return noted(e, rc);
+    e->traffic.round_trips++;
     rc = string_get(e->kv, "setting", &v, &found);
     if (rc == 0 && found) {
         buf_add(json, v.data, v.len);
@@ -332,6 +336,11 @@ static uint32_t epoch(const struct engine *e)
     return 0;
 }
 
+static struct engine_traffic traffic(const struct engine *e)
+{
+    return ((const struct engine_lmdb *)e)->traffic;
+}
+
 /* LMDB's descriptors cannot be moved: it lets go of all of them and opens again. */
 static void fd_moved(struct engine *e, int fresh)
 {
@@ -361,6 +370,7 @@ static const struct engine_ops lmdb_ops = {
     .error = error,
     .fds = fds,
     .epoch = epoch,
+    .traffic = traffic,
     .fd_moved = fd_moved,
     .after_fork = after_fork,
     .close = close_engine,

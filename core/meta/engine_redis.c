@@ -312,6 +312,13 @@ static uint32_t redis_epoch(const struct engine *e)
     return rds_epoch(engine_rds(e));
 }
 
+static struct engine_traffic redis_traffic(const struct engine *e)
+{
+    struct rds_traffic t = rds_traffic(engine_rds(e));
+
+    return (struct engine_traffic){t.round_trips, t.retries};
+}
+
 static size_t redis_fds(const struct engine *e, int *fds, size_t n)
 {
     int fd = rds_fd(engine_rds((struct engine *)e));
@@ -354,6 +361,7 @@ static const struct engine_ops redis_ops = {
     .error = redis_error,
     .fds = redis_fds,
     .epoch = redis_epoch,
+    .traffic = redis_traffic,
     .fd_moved = redis_fd_moved,
     .after_fork = redis_after_fork,
     .close = redis_close,

@@ -30,8 +30,19 @@ void meta_lock(struct meta *m)
     pthread_mutex_lock(&m->lock);
 }
 
+static void count_traffic(struct meta *m)
+{
+    struct engine_traffic t = m->engine->ops->traffic(m->engine);
+
+    metrics_round_trips(m->metrics, t.round_trips - m->counted.round_trips);
+    metrics_retries(m->metrics, t.retries - m->counted.retries);
+    m->counted = t;
+}
+
 void meta_unlock(struct meta *m)
 {
+    if (m->metrics)
+        count_traffic(m);
     pthread_mutex_unlock(&m->lock);
 }
 
@@ -78,6 +89,13 @@ int meta_open(const char *url, const char *mount, struct meta **out, char *err, 
     m->owner = getpid();
     *out = m;
     return 0;
+}
+
+void meta_set_metrics(struct meta *m, struct metrics *metrics)
+{
+    meta_lock(m);
+    m->metrics = metrics;
+    meta_unlock(m);
 }
 
 void meta_before_fork(struct meta *m)
@@ -204,6 +222,8 @@ int meta_call(struct meta *m, struct op *ops, size_t n, struct op_result *res)
         memset(res, 0, n * sizeof(*res));
     else
         note_script_errors(m, ops, n, res);
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        metrics_direct(m->metrics, ops[i].kind, 1);
     meta_unlock(m);
     return rc;
 }

@@ -12,12 +12,15 @@
 
 #include "core/format/setting.h"
 #include "core/meta/engine.h"
+#include "core/metrics/metrics.h"
 
 struct meta;
 
 /* Parses the URL and makes the engine; connects and reads `setting` at the first use.
  * mount is the prefix ("/jfs"), used for absolute symlinks.  *out is the caller's: meta_close(). */
 int meta_open(const char *url, const char *mount, struct meta **out, char *err, size_t errlen);
+/* Where ops, round trips and retries are counted, those from before included.  NULL: nowhere. */
+void meta_set_metrics(struct meta *m, struct metrics *metrics);
 void meta_close(struct meta *m); /* sends what meta_forget_later() holds; NULL is fine */
 void meta_after_fork(struct meta *m);
 /* fork(): the lock is held across it so that a child never inherits a half-used connection. */

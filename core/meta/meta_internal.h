@@ -36,6 +36,8 @@ struct meta {
     bool is_stale;
     int dead; /* -errno when the volume must not be touched any more */
     struct id_range ids[2];
+    struct metrics *metrics;       /* borrowed */
+    struct engine_traffic counted; /* of the engine's, in metrics already */
     uint8_t forget[FORGET_MAX * FORGET_BYTES];
     size_t nforget;
     char error[META_ERROR_BYTES];

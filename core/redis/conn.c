@@ -122,6 +122,11 @@ uint32_t rds_epoch(const struct rds *r)
     return r->epoch;
 }
 
+struct rds_traffic rds_traffic(const struct rds *r)
+{
+    return r->traffic;
+}
+
 void rds_fd_moved(struct rds *r, int fresh)
 {
     r->fd = fresh;
@@ -325,6 +330,7 @@ int rds_connect(struct rds *r)
         if (!may_pass || left == 0)
             break;
         nap = nap < left ? nap : left;
+        r->traffic.retries++;
         rds_sleep_ms(nap);
         left -= nap;
         nap *= 2;

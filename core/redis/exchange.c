@@ -101,6 +101,7 @@ int rds_transfer(struct rds *r, size_t n, struct rds_reply **out, size_t *sent)
         buf_free(&r->out);
         return rds_fail(r, rc, "no memory for the request");
     }
+    r->traffic.round_trips++;
     rc = send_all(r, sent);
     for (; rc == 0 && got < n; got += rc == 0)
         rc = receive_reply(r, &out[got]);
@@ -160,6 +161,7 @@ int rds_pipeline(struct rds *r, enum rds_effect effect, const struct rds_cmd *cm
                 out[i] = NULL;
             }
             nap = nap < left ? nap : left;
+            r->traffic.retries++;
             rds_sleep_ms(nap);
             left -= nap;
             nap = nap * 2 < r->url.max_backoff_ms ? nap * 2 : r->url.max_backoff_ms;
@@ -174,6 +176,7 @@ int rds_pipeline(struct rds *r, enum rds_effect effect, const struct rds_cmd *cm
         if (rc == -ETIMEDOUT || rc == -ENOMEM || !may_repeat)
             return rc;
         may_repeat = false;
+        r->traffic.retries++;
         rds_sleep_ms(r->url.min_backoff_ms);
     }
 }

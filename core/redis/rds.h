@@ -63,6 +63,13 @@ int rds_fd(const struct rds *r); /* socket, or -1: the preload hides it from the
 uint32_t rds_epoch(const struct rds *r);
 void rds_fd_moved(struct rds *r, int fresh); /* it was dup'ed there, out of the program's way */
 
+/* What this connection cost so far; it survives reconnecting. */
+struct rds_traffic {
+    uint64_t round_trips; /* requests or pipelines that were sent and waited for */
+    uint64_t retries;     /* requests sent again, connections tried again */
+};
+struct rds_traffic rds_traffic(const struct rds *r);
+
 /* A reply, decoded and type-checked by its readers; freed with rds_reply_free(). */
 struct rds_reply;
 void rds_reply_free(struct rds_reply *r); /* NULL is fine */

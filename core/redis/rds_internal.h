@@ -20,7 +20,8 @@ struct rds {
     ino_t fd_ino; /* of the socket: a program may close it and get its number for something else */
     pid_t owner;  /* process that connected */
     uint32_t epoch; /* connections made */
-    bool was_up;    /* a connection worked before: worth waiting for a server that restarts */
+    struct rds_traffic traffic;
+    bool was_up; /* a connection worked before: worth waiting for a server that restarts */
     redisReader *reader;
     struct buf out; /* request being sent */
     char error[RDS_ERROR_BYTES];

@@ -1,8 +1,10 @@
 /*
- * in_use.c - what the staging area of this host and user holds of a volume, for the command.
+ * in_use.c - what the staging area of this host and user holds of a volume, and what was counted
+ * there, for the command.
  */
 #include "core/vfs/vfs.h"
 
+#include "core/metrics/metrics.h"
 #include "core/vfs/staging.h"
 
 #include <errno.h>
@@ -11,6 +13,15 @@
 #include <string.h>
 #include <unistd.h>
 
+int vfs_counts(const char *cache_dir, const char *uuid, struct metrics_counts *out)
+{
+    char dir[PATH_MAX];
+
+    if (!staging_area_of(cache_dir, uuid, geteuid(), dir, sizeof dir))
+        return -ENAMETOOLONG;
+    return metrics_read(dir, out);
+}
+
 /* More than the table has slots. */
 #define INODES_MAX 65536
 
@@ -18,14 +29,15 @@ int vfs_in_use(const char *cache_dir, const char *uuid,
                void (*visit)(void *ctx, const struct vfs_in_use *u), void *ctx)
 {
     struct staging *st = NULL;
-    char table[PATH_MAX], err[256];
+    char dir[PATH_MAX - 8], table[PATH_MAX], err[256];
     uint64_t *inodes = NULL;
     size_t n;
 
     /* Looking must not make one. */
-    if ((size_t)snprintf(table, sizeof table, "%s/%s.%u/table", cache_dir, uuid, geteuid()) >=
-            sizeof table ||
-        access(table, F_OK) < 0)
+    if (!staging_area_of(cache_dir, uuid, geteuid(), dir, sizeof dir))
+        return 0;
+    snprintf(table, sizeof table, "%s/table", dir);
+    if (access(table, F_OK) < 0)
         return 0;
     int rc = staging_open(cache_dir, uuid, &st, err, sizeof err);
     if (rc < 0)

@@ -63,6 +63,7 @@ void vfs_unmount(struct vfs *v)
         return;
     content_forget_all(v);
     meta_close(v->meta);
+    metrics_close(v->metrics);
     store_close(v->store);
     staging_close(v->staging);
     config_free(&v->config);
@@ -100,6 +101,10 @@ static int make_ready(struct vfs *v)
         rc = staging_open(v->config.cache_dir, s->uuid, &v->staging, why, sizeof why);
         if (rc < 0)
             return vfs_fail(v, rc, "%s: %s", v->config.prefix, why);
+    }
+    if (v->metrics == NULL) {
+        metrics_open(staging_area(v->staging), &v->metrics);
+        meta_set_metrics(v->meta, v->metrics);
     }
     v->dev = device_of(s->uuid);
     atomic_store(&v->ready, true);

@@ -118,6 +118,11 @@ out:
     return rc;
 }
 
+bool staging_area_of(const char *cache_dir, const char *uuid, uid_t uid, char *out, size_t cap)
+{
+    return (size_t)snprintf(out, cap, "%s/%s.%u", cache_dir, uuid, uid) < cap;
+}
+
 int staging_open(const char *cache_dir, const char *uuid, struct staging **out, char *err,
                  size_t errlen)
 {
@@ -134,8 +139,7 @@ int staging_open(const char *cache_dir, const char *uuid, struct staging **out, 
     st->gid = getegid();
     snprintf(st->uuid, sizeof st->uuid, "%s", uuid);
     rc = -ENAMETOOLONG;
-    if ((size_t)snprintf(st->path, sizeof st->path, "%s/%s.%u", cache_dir, uuid, st->uid) >=
-        sizeof st->path)
+    if (!staging_area_of(cache_dir, uuid, st->uid, st->path, sizeof st->path))
         goto out;
     rc = make_dirs(cache_dir);
     if (rc == 0)
@@ -184,6 +188,11 @@ void staging_close(struct staging *st)
 const char *staging_uuid(const struct staging *st)
 {
     return st->uuid;
+}
+
+const char *staging_area(const struct staging *st)
+{
+    return st->path;
 }
 
 void staging_fd_moved(struct staging *st, int old, int fresh)

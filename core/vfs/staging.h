@@ -66,6 +66,9 @@ int staging_open(const char *cache_dir, const char *uuid, struct staging **out, 
                  size_t errlen);
 void staging_close(struct staging *st); /* NULL is fine */
 const char *staging_uuid(const struct staging *st);
+const char *staging_area(const struct staging *st); /* CACHE/UUID.UID */
+/* The same of a volume whose area need not be there.  false: it does not fit. */
+bool staging_area_of(const char *cache_dir, const char *uuid, uid_t uid, char *out, size_t cap);
 size_t staging_own_fds(struct staging *st, int *fds, size_t n);
 void staging_fd_moved(struct staging *st, int old, int fresh); /* an own one; others are ignored */
 void staging_after_fork(struct staging *st);                   /* in the child */

@@ -202,5 +202,9 @@ struct vfs_in_use {
  * when there is no staging area, or -errno. */
 int vfs_in_use(const char *cache_dir, const char *uuid,
                void (*visit)(void *ctx, const struct vfs_in_use *u), void *ctx);
+/* What this user's programs on this host counted of the volume (core/metrics/metrics.h).  0,
+ * -ENOENT: nothing so far, or -errno. */
+struct metrics_counts;
+int vfs_counts(const char *cache_dir, const char *uuid, struct metrics_counts *out);
 
 #endif

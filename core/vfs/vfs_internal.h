@@ -9,6 +9,7 @@
 #define JFSPRE_CORE_VFS_VFS_INTERNAL_H
 
 #include "core/meta/meta.h"
+#include "core/metrics/metrics.h"
 #include "core/store/store.h"
 #include "core/vfs/staging.h"
 #include "core/vfs/vfs.h"
@@ -45,6 +46,7 @@ struct vfs {
     atomic_bool ready;
     struct store *store;
     struct staging *staging;
+    struct metrics *metrics; /* of that area */
     uint64_t dev;
     uint64_t spare_ino; /* taken from the counter, not used yet; 0: none */
     atomic_int umask;   /* -1: not known yet */
