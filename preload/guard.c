@@ -18,6 +18,16 @@ __thread int guard_depth;
 #define LEAVE_OPEN                                                                                 \
     (BIT(SIGSEGV) | BIT(SIGBUS) | BIT(SIGFPE) | BIT(SIGILL) | BIT(SIGTRAP) | BIT(SIGABRT) | BIT(33))
 
+static _Atomic bool has_handlers;
+
+void guard_note_handler(int sig, const void *handler)
+{
+    bool waits = sig > 0 && sig <= 64 && (BIT(sig) & LEAVE_OPEN) == 0;
+
+    if (waits && handler != (const void *)SIG_DFL && handler != (const void *)SIG_IGN)
+        atomic_store(&has_handlers, true);
+}
+
 static void set_mask(const uint64_t *set, uint64_t *old)
 {
     raw_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, set, old, sizeof(*set));
@@ -29,7 +39,9 @@ void guard_enter(struct guard *g)
     if (guard_depth++ > 0)
         return;
     uint64_t all = ~LEAVE_OPEN;
-    set_mask(&all, &g->mask);
+    g->masked = atomic_load_explicit(&has_handlers, memory_order_relaxed);
+    if (g->masked)
+        set_mask(&all, &g->mask);
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &g->cancel);
 }
 
@@ -37,7 +49,8 @@ void guard_leave(struct guard *g)
 {
     if (--guard_depth == 0) {
         pthread_setcancelstate(g->cancel, &g->cancel);
-        set_mask(&g->mask, NULL);
+        if (g->masked)
+            set_mask(&g->mask, NULL);
     }
     errno = g->saved_errno;
 }

@@ -5,6 +5,7 @@
 #include "preload/init.h"
 
 #include "core/base/config.h"
+#include "core/base/process.h"
 #include "preload/cwd.h"
 #include "preload/exec_env.h"
 #include "preload/fdtab.h"
@@ -240,6 +241,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     prefix = find_prefix(env);
     if (prefix == NULL)
         return;
+    process_ids_are_watched(); /* wrap_ids.c */
     exec_env_start(env);
     if (!route_set_prefix(prefix)) {
         log_line("JFSPRE_PREFIX \"%s\": not an absolute path of some directory", prefix);

@@ -3,6 +3,7 @@
  * something of ours go to the wrapper of the same meaning (syscalls.def); everything else goes to
  * the kernel as it came, never refused.
  */
+#include "core/base/process.h"
 #include "preload/preload.h"
 
 #include <dirent.h>
@@ -41,6 +42,24 @@ static bool by_dir(int dir, const char *path)
     return !route_native(dir, path);
 }
 
+static bool changes_ids(long number)
+{
+    switch (number) {
+    case SYS_setuid:
+    case SYS_setgid:
+    case SYS_setreuid:
+    case SYS_setregid:
+    case SYS_setresuid:
+    case SYS_setresgid:
+    case SYS_setgroups:
+    case SYS_unshare:
+    case SYS_setns:
+        return true;
+    default:
+        return false;
+    }
+}
+
 EXPORT long syscall(long number, ...)
 {
     long arg[6];
@@ -55,5 +74,10 @@ EXPORT long syscall(long number, ...)
     switch (number) {
 #include "gen/syscalls.inc"
     }
-    return REAL(syscall)(number, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
+    if (number == SYS_rt_sigaction && P(1) != NULL)
+        guard_note_handler(I(0), *(void **)P(1)); /* the kernel's struct begins with it */
+    long rc = REAL(syscall)(number, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
+    if (changes_ids(number))
+        process_ids_changed();
+    return rc;
 }

@@ -12,6 +12,7 @@
 #include "core/base/clock.h"
 #include "core/base/line.h"
 #include "core/base/log.h"
+#include "core/base/process.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -25,7 +26,7 @@
 
 void meta_lock(struct meta *m)
 {
-    if (m->owner != getpid())
+    if (m->owner != process_id())
         meta_after_fork(m);
     pthread_mutex_lock(&m->lock);
 }
@@ -86,7 +87,7 @@ int meta_open(const char *url, const char *mount, struct meta **out, char *err, 
         return rc;
     }
     pthread_mutex_init(&m->lock, NULL);
-    m->owner = getpid();
+    m->owner = process_id();
     *out = m;
     return 0;
 }
@@ -118,7 +119,7 @@ void meta_after_fork(struct meta *m)
         meta_after_fork_parent(m);
     else
         pthread_mutex_init(&m->lock, NULL);
-    m->owner = getpid();
+    m->owner = process_id();
     m->engine->ops->after_fork(m->engine);
     memset(m->ids, 0, sizeof(m->ids));
     m->nforget = 0;

@@ -7,6 +7,8 @@
  */
 #include "core/store/store_internal.h"
 
+#include "core/base/process.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -26,7 +28,7 @@ uint64_t some_number(void)
     uint64_t x;
 
     clock_gettime(CLOCK_MONOTONIC, &ts);
-    x = ((uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec) ^ ((uint64_t)getpid() << 40);
+    x = ((uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec) ^ ((uint64_t)process_id() << 40);
     x += __atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED) * UINT64_C(0x9E3779B97F4A7C15);
     /* splitmix64 */
     x = (x ^ (x >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);

@@ -4,6 +4,7 @@
 #include "core/vfs/vfs_internal.h"
 
 #include "core/base/log.h"
+#include "core/base/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,23 +14,20 @@
 #include <string.h>
 #include <unistd.h>
 
+_Static_assert(OP_GROUPS_MAX == PROCESS_GROUPS_MAX, "all that are told are sent");
+
 void caller_cred(struct op_cred *cred, uint32_t groups[OP_GROUPS_MAX])
 {
-    cred->uid = geteuid();
-    cred->gid = getegid();
+    const struct process_ids *ids = process_ids();
+
+    cred->uid = ids->uid;
+    cred->gid = ids->gid;
     cred->groups = groups;
-    cred->ngroups = 0;
-    if (cred->uid == 0)
-        return; /* root passes every check that groups decide */
-    gid_t all[1024];
-    int n = getgroups(1024, all);
-    if (n > OP_GROUPS_MAX) {
-        log_once(LOG_WARN, "only the first %d of %d supplementary groups count", OP_GROUPS_MAX, n);
-        n = OP_GROUPS_MAX;
-    }
-    for (int i = 0; i < n; i++)
-        groups[i] = all[i];
-    cred->ngroups = n > 0 ? (uint16_t)n : 0;
+    cred->ngroups = ids->ngroups;
+    memcpy(groups, ids->groups, ids->ngroups * sizeof *groups);
+    if (ids->left_out > 0)
+        log_once(LOG_WARN, "only the first %d of %u supplementary groups count", OP_GROUPS_MAX,
+                 OP_GROUPS_MAX + ids->left_out);
 }
 
 void request_init(struct vfs *v, struct request *r, uint8_t kind, const struct vfs_loc *loc)

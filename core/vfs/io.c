@@ -7,6 +7,8 @@
  */
 #include "core/vfs/vfs_internal.h"
 
+#include "core/base/process.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -129,7 +131,7 @@ static void note_lost_bits(struct slot *s)
     struct op_cred cred;
     struct attr a;
 
-    if (!slot_seen_get(s, &a) || (a.mode & (S_ISUID | S_ISGID)) == 0 || geteuid() == 0)
+    if (!slot_seen_get(s, &a) || (a.mode & (S_ISUID | S_ISGID)) == 0 || process_ids()->uid == 0)
         return;
     caller_cred(&cred, groups);
     uint16_t lost = meta_lost_bits(&cred, &a);

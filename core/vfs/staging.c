@@ -4,6 +4,7 @@
 #include "core/vfs/staging_internal.h"
 
 #include "core/base/log.h"
+#include "core/base/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -135,8 +136,8 @@ int staging_open(const char *cache_dir, const char *uuid, struct staging **out, 
         goto out;
     st->dir = -1;
     kept_init(&st->kept);
-    st->uid = geteuid();
-    st->gid = getegid();
+    st->uid = process_ids()->uid;
+    st->gid = process_ids()->gid;
     snprintf(st->uuid, sizeof st->uuid, "%s", uuid);
     rc = -ENAMETOOLONG;
     if (!staging_area_of(cache_dir, uuid, st->uid, st->path, sizeof st->path))
@@ -270,7 +271,7 @@ size_t staging_own_fds(struct staging *st, int *fds, size_t n)
 bool staging_is_mine(const struct staging *st)
 {
     uid_t real, effective, saved;
-    if (geteuid() == st->uid)
+    if (process_ids()->uid == st->uid)
         return true;
     return getresuid(&real, &effective, &saved) != 0 || effective == 0 || real == st->uid ||
            saved == st->uid;
@@ -279,13 +280,16 @@ bool staging_is_mine(const struct staging *st)
 /* The raw calls act on this thread only; libc's would change every thread of the program. */
 void staging_enter(const struct staging *st, struct staging_owner *o)
 {
-    o->back_uid = geteuid();
+    const struct process_ids *ids = process_ids();
+
+    o->back_uid = ids->uid;
+    o->back_gid = ids->gid;
     o->switched =
         o->back_uid != st->uid && syscall(SYS_setresuid, (uid_t)-1, st->uid, (uid_t)-1) == 0;
     if (!o->switched)
         return;
-    o->back_gid = getegid();
     syscall(SYS_setresgid, (gid_t)-1, st->gid, (gid_t)-1);
+    process_ids_changed();
 }
 
 void staging_leave(const struct staging_owner *o)
@@ -295,5 +299,6 @@ void staging_leave(const struct staging_owner *o)
     int keep = errno;
     syscall(SYS_setresgid, (gid_t)-1, o->back_gid, (gid_t)-1);
     syscall(SYS_setresuid, (uid_t)-1, o->back_uid, (uid_t)-1);
+    process_ids_changed();
     errno = keep;
 }
