@@ -84,10 +84,14 @@ bench: ## what it costs, as ratios within one run (RUNS=5, RTT_MS=1 adds a delay
 	@$(MAKE) $(QUIET) --no-print-directory -j$(JOBS) all
 	@B='$(B)' tools/bench/run
 
-install: all ## copy the library and the command below DESTDIR and PREFIX
-	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/lib'
+VERSION = $(shell sed -n 's/^\#define JFSPRE_VERSION "\(.*\)"$$/\1/p' tools/cmd.h)
+
+install: all ## copy the library, the command and jfspre.h below DESTDIR and PREFIX
+	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/lib/pkgconfig' '$(DESTDIR)$(PREFIX)/include'
 	install -m 755 $(B)/jfspre '$(DESTDIR)$(PREFIX)/bin/jfspre'
 	install -m 755 $(B)/libjfspre.so '$(DESTDIR)$(PREFIX)/lib/libjfspre.so'
+	install -m 644 include/jfspre.h '$(DESTDIR)$(PREFIX)/include/jfspre.h'
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' include/jfspre.pc.in >'$(DESTDIR)$(PREFIX)/lib/pkgconfig/jfspre.pc'
 
 deps: ## install what building needs, or say what it is
 	@tools/install_deps.sh build

@@ -32,10 +32,12 @@ static const char *const names[REAL_COUNT] = {
 #define SYM(family, name)               #name,
 #define REFUSE(family, name, kind, err) #name,
 #define ALIAS(family, name, target)
+#define OWN(family, name)
 #include "preload/symbols.def"
 #undef SYM
 #undef REFUSE
 #undef ALIAS
+#undef OWN
 };
 
 static long missing(void)

@@ -14,10 +14,12 @@ enum real_index {
 #define SYM(family, name)               REAL_##name,
 #define REFUSE(family, name, kind, err) REAL_##name,
 #define ALIAS(family, name, target)
+#define OWN(family, name)
 #include "preload/symbols.def"
 #undef SYM
 #undef REFUSE
 #undef ALIAS
+#undef OWN
     REAL_COUNT
 };
 

@@ -36,6 +36,7 @@
 #define SYM(family, name)               STUB(name)
 #define REFUSE(family, name, kind, err) STUB(name)
 #define ALIAS(family, name, target)
+#define OWN(family, name)
 
     .text
     .hidden jfspre_real_table

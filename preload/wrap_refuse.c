@@ -45,6 +45,7 @@ typedef long any_fn(long, long, long, long, long, long);
 
 #define SYM(family, name)
 #define ALIAS(family, name, target)
+#define OWN(family, name)
 #define REFUSE(family, name, kind, err)                                                            \
     EXPORT long name(long a, long b, long c, long d, long e, long f);                              \
     EXPORT long name(long a, long b, long c, long d, long e, long f)                               \

@@ -8,8 +8,8 @@ set -eu
 def=$1
 out=$2
 mkdir -p "$out"
-rows=$(sed -nE 's/^(SYM|ALIAS|REFUSE)\(([a-z]+), *([A-Za-z0-9_]+),? *([A-Za-z0-9_]*).*\)$/\1 \2 \3 \4/p' "$def")
-if [ "$(echo "$rows" | wc -l)" -ne "$(grep -cE '^ *(SYM|ALIAS|REFUSE)\(' "$def")" ]; then
+rows=$(sed -nE 's/^(SYM|ALIAS|OWN|REFUSE)\(([a-z]+), *([A-Za-z0-9_]+),? *([A-Za-z0-9_]*).*\)$/\1 \2 \3 \4/p' "$def")
+if [ "$(echo "$rows" | wc -l)" -ne "$(grep -cE '^ *(SYM|ALIAS|OWN|REFUSE)\(' "$def")" ]; then
     echo "gen_symbols.sh: a row of $def is not understood" >&2
     exit 1
 fi
@@ -20,5 +20,5 @@ if [ -n "$twice" ]; then
 fi
 echo "$rows" | awk 'BEGIN { print "{\n  global:" } { print "    " $3 ";" } END { print "  local: *;\n};" }' >"$out/exports.map"
 echo "$rows" | awk '$1 == "ALIAS" { print "--defsym=" $3 "=" $4 }' >"$out/aliases.opt"
-echo "$rows" | awk '{ print $3, "jfspre_real_" $3 }' >"$out/redefine.txt"
-echo "$rows" | awk '{ print $2, $3, $1 == "SYM" ? "served" : $1 == "ALIAS" ? "alias" : "refused" }' >"$out/symbols.txt"
+echo "$rows" | awk '$1 != "OWN" { print $3, "jfspre_real_" $3 }' >"$out/redefine.txt"
+echo "$rows" | awk '{ print $2, $3, $1 == "SYM" || $1 == "OWN" ? "served" : $1 == "ALIAS" ? "alias" : "refused" }' >"$out/symbols.txt"

@@ -256,8 +256,7 @@ int vfs_link_fd(struct vfs *v, int fd, const struct vfs_fd *f, struct vfs_loc *t
 
 /* --- names that go ---------------------------------------------------------------------------- */
 
-/* The inode that lost its name went for good: its blocks go, unless it is open on this host. */
-static void after_removal(struct vfs *v, const struct op_result *res)
+void removal_done(struct vfs *v, const struct op_result *res)
 {
     if ((res->rflags & OPR_GONE) == 0)
         return;
@@ -279,7 +278,7 @@ int vfs_unlink(struct vfs *v, struct vfs_loc *loc)
     r.op.data_len = bytes;
     int rc = request_call(v, &r, loc);
     if (rc == 0)
-        after_removal(v, &r.res);
+        removal_done(v, &r.res);
     request_fini(&r);
     free(held);
     return rc;
@@ -325,7 +324,7 @@ int vfs_rename(struct vfs *v, struct vfs_loc *from, struct vfs_loc *to, unsigned
     if (rc == 0 && r.res.has_attr && r.res.attr.type == TYPE_DIRECTORY)
         after_dir_removal(v, &r.res);
     else if (rc == 0)
-        after_removal(v, &r.res);
+        removal_done(v, &r.res);
     request_fini(&r);
     free(held);
     return rc == VFS_ESCAPE ? -EXDEV : rc;

@@ -69,6 +69,9 @@ int vfs_mount(const struct config *c, struct vfs **out, char *err, size_t errlen
 /* Connects and opens staging and store; called by every function below when needed.  0 or -errno,
  * the reason is in vfs_error(). */
 int vfs_ready(struct vfs *v);
+/* Everything acknowledged so far is in the store: 0 or -errno.  What open files hold is the
+ * caller's to commit before. */
+int vfs_flush(struct vfs *v);
 void vfs_unmount(struct vfs *v); /* commits nothing; NULL is fine */
 const char *vfs_error(struct vfs *v);
 const char *vfs_prefix(const struct vfs *v);
@@ -139,6 +142,17 @@ int vfs_unlink(struct vfs *v, struct vfs_loc *loc);
 int vfs_rmdir(struct vfs *v, struct vfs_loc *loc);
 int vfs_rename(struct vfs *v, struct vfs_loc *from, struct vfs_loc *to, unsigned flags);
 int vfs_truncate(struct vfs *v, struct vfs_loc *loc, off_t len);
+
+/* Many names in few round trips.  Each is decided alone, in this order, as by open(2) with O_CREAT
+ * and O_EXCL, or by unlink(2): result is 0, -errno, or VFS_ESCAPE (its single call knows where to).
+ * They return 0 or the first result that is not. */
+struct vfs_name {
+    uint64_t base;    /* as in struct vfs_loc */
+    const char *path; /* borrowed */
+    int result;
+};
+int vfs_create_many(struct vfs *v, struct vfs_name *names, size_t n, mode_t mode);
+int vfs_unlink_many(struct vfs *v, struct vfs_name *names, size_t n);
 
 /* Attributes: `set` is a mask of SET_* (core/op/op.h). */
 struct vfs_setattr {

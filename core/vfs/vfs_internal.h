@@ -89,6 +89,11 @@ int vfs_call(struct vfs *v, struct op *ops, size_t n, struct op_result *res);
 /* Keeps the text for vfs_error() and logs it, unless it is what was logged last. */
 int vfs_fail(struct vfs *v, int rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
+/* --- names.c ---------------------------------------------------------------------------------- */
+
+/* The inode that lost its name went for good: its blocks go, unless it is open on this host. */
+void removal_done(struct vfs *v, const struct op_result *res);
+
 /* --- removed.c -------------------------------------------------------------------------------- */
 
 void removed_note(struct vfs *v, uint64_t ino, uint64_t parent, const struct attr *a);
