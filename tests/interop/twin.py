@@ -6,6 +6,7 @@ mount stamped in it lies between its begin and end, and ours carries the begin. 
 equal: our side gives the number that the mount took.  Directory statistics and quotas are written by a
 mount with delay, so they are compared in settle(), which waits for them.
 """
+import bisect
 import errno
 import os
 import re
@@ -33,6 +34,14 @@ LATE = (b"dirDataLength", b"dirUsedSpace", b"dirUsedInodes", b"dirQuota", b"dirQ
         b"dirQuotaUsedInodes", b"delfiles", b"sliceRef")
 
 
+SKIP_MS = 5  # of the mount's option, too: its default is 100, which each step would wait for
+
+
+READ = {b"string": lambda k: ("GET", k), b"hash": lambda k: ("HGETALL", k), b"list": lambda k: ("LRANGE", k, 0, -1),
+        b"set": lambda k: ("SMEMBERS", k), b"zset": lambda k: ("ZRANGE", k, 0, -1),
+        b"none": lambda k: ("GET", k)}  # it went meanwhile
+
+
 class RedisError(Exception):
     pass
 
@@ -45,12 +54,18 @@ class Redis:
         self("SELECT", db)
 
     def __call__(self, *args):
-        parts = [b"*%d\r\n" % len(args)]
-        for a in args:
-            a = a if isinstance(a, bytes) else str(a).encode()
-            parts.append(b"$%d\r\n%s\r\n" % (len(a), a))
+        return self.many([args])[0]
+
+    def many(self, commands):
+        """Their replies; all are sent before the first is read."""
+        parts = []
+        for args in commands:
+            parts.append(b"*%d\r\n" % len(args))
+            for a in args:
+                a = a if isinstance(a, bytes) else str(a).encode()
+                parts.append(b"$%d\r\n%s\r\n" % (len(a), a))
         self.sock.sendall(b"".join(parts))
-        return self.reply()
+        return [self.reply() for _ in commands]
 
     def reply(self):
         line = self.file.readline()[:-2]
@@ -70,23 +85,18 @@ class Redis:
 
     def dump(self):
         """{key: bytes | dict | list}, without IGNORED."""
+        keys = [k for k in self("KEYS", "*") if k not in IGNORED and not k.startswith((b"lockf", b"lockp", b"locked"))]
+        kinds = self.many([("TYPE", k) for k in keys])
+        values = self.many([READ[kind](key) for key, kind in zip(keys, kinds)])
         out = {}
-        for key in self("KEYS", "*"):
-            if key in IGNORED or key.startswith((b"lockf", b"lockp", b"locked")):
-                continue
-            kind = self("TYPE", key)
-            if kind == b"string":
-                out[key] = self("GET", key)
-            elif kind == b"hash":
-                flat = self("HGETALL", key)
-                out[key] = dict(zip(flat[::2], flat[1::2]))
-            elif kind == b"list":
-                out[key] = self("LRANGE", key, 0, -1)
-            elif kind == b"set":
-                out[key] = dict.fromkeys(self("SMEMBERS", key))
-            elif kind == b"zset":
-                out[key] = dict.fromkeys(self("ZRANGE", key, 0, -1))
-        return {k: v for k, v in out.items() if v is not None}
+        for key, kind, value in zip(keys, kinds, values):
+            if kind == b"hash":
+                value = dict(zip(value[::2], value[1::2]))
+            elif kind in (b"set", b"zset"):
+                value = dict.fromkeys(value)
+            if value is not None:
+                out[key] = value
+        return out
 
 
 def script_text():
@@ -112,7 +122,7 @@ def op_bytes(kind, now, *, umask=0, flags=0, valid=0, uid=0, gid=0, base=1, base
             + struct.pack(">I", len(data)) + data)
 
 
-def env_bytes(mount, trash=False, dir_stats=True, capacity=0, inodes=0, skip_ms=100):
+def env_bytes(mount, trash=False, dir_stats=True, capacity=0, inodes=0, skip_ms=SKIP_MS):
     mount = os.fsencode(mount)
     return struct.pack(">IQQIH", trash + 2 * dir_stats, capacity, inodes, skip_ms, len(mount)) + mount
 
@@ -185,10 +195,10 @@ def as_user(uid, gid, groups, umask, action):
 
 class Twins:
     def __init__(self, sock, mount, **env):
-        self.a, self.b = Redis(sock, 0), Redis(sock, 1)
+        self.sock, self.a, self.b = sock, Redis(sock, 0), Redis(sock, 1)
         self.mount = mount
         self.ours = Ours(self.b, mount, **env)
-        self.steps = []  # (name, begin ns, end ns)
+        self.steps = []  # (begin ns, end ns), one after the other
         self.failed = self.passed = 0
         self.last_inode = 10**6
         self.sid = int(self.a("GET", "nextsession") or 0)
@@ -203,9 +213,9 @@ class Twins:
     def name_time(self, raw):
         sec, nsec = struct.unpack(">qI", raw)
         ns = sec * 10**9 + nsec
-        for i, (_, begin, end) in enumerate(self.steps):
-            if begin <= ns <= end:
-                return f"step{i}"
+        i = bisect.bisect_right(self.steps, (ns, 2**63)) - 1
+        if i >= 0 and ns <= self.steps[i][1]:
+            return f"step{i}"
         return f"{sec}.{nsec:09}"
 
     def normal(self, db, late):
@@ -257,15 +267,16 @@ class Twins:
                 return found
             time.sleep(0.1)
 
-    def wrong_stats(self, db):
+    def wrong_stats(self, keys):
         """Directories whose statistics are not what their entries say, and counters that are not the sum."""
-        keys, found, space, inodes = db.dump(), [], 0, 0
+        found, space, inodes = [], 0, 0
         for key, value in keys.items():
-            if not (key[:1] == b"i" and key[1:].isdigit()) or key in (b"i1", b"i%d" % TRASH):
+            if not (key[:1] == b"i" and key[1:].isdigit()) or key == b"i%d" % TRASH:
                 continue
             a, field = Attr(value), key[1:]
-            space += -(-max(a.length, 1) // 4096) * 4096 if a.type == FILE else 4096
-            inodes += 1
+            if field != b"1":  # the root is not counted
+                space += -(-max(a.length, 1) // 4096) * 4096 if a.type == FILE else 4096
+                inodes += 1
             if a.type != DIR or field not in keys.get(b"dirUsedInodes", {}):
                 continue
             want = [0, 0, 0]
@@ -276,21 +287,21 @@ class Twins:
             have = [int(keys.get(h, {}).get(field, 0)) for h in (b"dirDataLength", b"dirUsedSpace", b"dirUsedInodes")]
             if have != want:
                 found.append(f"  directory {field.decode()}: statistics {have}, entries {want}")
-        have = [int(db("GET", k) or 0) for k in ("usedSpace", "totalInodes")]
+        have = [int(keys.get(k, 0)) for k in (b"usedSpace", b"totalInodes")]
         if have != [space, inodes]:
             found.append(f"  volume: counters {have}, inodes {[space, inodes]}")
         return found
 
     def settle(self, name, stock=True):
         """stock=False: those of the mount are not looked at (it adds a symlink's target to them at link)."""
-        self.verdict(f"{name}: exact statistics", self.wrong_stats(self.b))
+        self.verdict(f"{name}: exact statistics", self.wrong_stats(self.b.dump()))
         if stock:
             self.verdict(f"{name}: statistics", self.settled(True) + self.settled(False))
 
     # --- steps
     def begin(self):
-        # a mount touches a directory once in 100 ms; an hour of the trash must not end inside a step
-        time.sleep(0.12)
+        # a mount touches a directory once in SKIP_MS; an hour of the trash must not end inside a step
+        time.sleep(0.0012 * SKIP_MS)
         while time.time() % 3600 > 3590:
             time.sleep(1)
         return time.time_ns()
@@ -301,7 +312,7 @@ class Twins:
         before = set(self.a("KEYS", "i*"))
         start = self.begin()
         stock = as_user(uid, gid, groups, umask, action)
-        self.steps.append((name, start, time.time_ns()))
+        self.steps.append((start, time.time_ns()))
         new = [int(k[1:]) for k in set(self.a("KEYS", "i*")) - before if k[1:].isdigit()]
         new = [i for i in new if i < TRASH]
         self.last_inode += 1
@@ -319,13 +330,30 @@ class Twins:
         """Only the stock mount acts; what it changed is copied to the other side."""
         start = self.begin()
         error = as_user(who.get("uid", 0), who.get("gid", 0), who.get("groups", ()), 0o022, action)
-        self.steps.append((name, start, time.time_ns()))
+        self.steps.append((start, time.time_ns()))
         if error != "OK":
             self.verdict(name, [f"  stock {error}"])
-        end = time.monotonic() + 4.5  # directory statistics follow within a second, quotas within three
-        while time.monotonic() < end:
-            time.sleep(0.5)
+        self.wait_for_statistics()
         self.copy()
+
+    def wait_for_statistics(self):
+        """A mount writes those of directories once a second, quotas every three seconds, and some never
+        become right (settle(stock=False))."""
+        begin, before = time.monotonic(), None
+        while time.monotonic() < begin + 4.5:
+            now = self.a.dump()
+            if now == before and b"dirQuota" not in now and b"1" in now.get(b"dirUsedInodes", {}) and not self.wrong_stats(now):
+                break
+            before = now
+            time.sleep(0.2)
+
+    def wait_for_quotas(self):
+        """A mount reads them at every heartbeat: when it does so for the second time, the first is done."""
+        seen = Redis(self.sock, 0)
+        seen("MONITOR")
+        reads = 0
+        while reads < 2:
+            reads += b'"hscan" "dirQuotaUsedInodes"' in seen.reply()
 
     def copy(self, but=()):
         for key in set(self.a("KEYS", "*")) | set(self.b("KEYS", "*")):
@@ -340,7 +368,7 @@ class Twins:
         """As mirror() for a change that leaves statistics as they are."""
         start = self.begin()
         action()
-        self.steps.append(("", start, time.time_ns()))
+        self.steps.append((start, time.time_ns()))
         self.copy(LATE)
 
     def finish(self):

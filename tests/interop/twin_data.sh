@@ -1,24 +1,7 @@
 #!/bin/bash
 # Data and attributes, twice: a stock mount and our script do the same, all keys are compared (twin_data.py).
-# The stock client and FUSE are needed: without them this fails, for nothing else shows these errors.
-# limit: 1500
+# limit: 600
 . "$(dirname "$0")/../lib/env.sh"
+. "$(dirname "$0")/../lib/twins.sh"
 
-[ -n "$JUICEFS" ] || { say "not ok there is no stock juicefs client: set JUICEFS"; exit 1; }
-can_mount || { say "not ok nothing can be mounted here: no /dev/fuse, or not root"; exit 1; }
-
-for trash in ${TWIN_TRASH:-0 1}; do
-    redis_start
-    format_stock --trash-days "$trash"
-    stock format --storage file --bucket "$BUCKET" --trash-days "$trash" "${META%0}1" vol2 >"$W/format.log" 2>&1
-    MNT=$W/mnt$trash # the mount before unmounts its own once more when it ends
-    stock_mount --enable-ioctl
-    "$PY" "$(dirname "$0")/twin_data.py" "$SOCK" "$MNT" "$trash" "$@" >"$W/twin.log" 2>&1 && rc=0 || rc=$?
-    sed "s/^\(ok\|not ok\) /\1 trash $trash: /" "$W/twin.log"
-    [ "$rc" = 0 ] || FAILED=$((FAILED + 1))
-    CASES=$((CASES + 1))
-    stock_umount
-    redis_kill TERM
-    rm -rf "${BUCKET:?}"/*
-done
-finish
+twins "$(dirname "$0")/twin_data.py" "0 1" "$@"

@@ -338,7 +338,8 @@ void three_kernel_step(struct world *w, const struct step *s, struct answer *a)
         a->code = by_handle(w, &w->handle[s->h], s, a);
     }
     three_become(0);
-    if (s->who != 0 && a->code == 0 && (s->kind == STEP_CHOWN || s->kind == STEP_FCHOWN))
+    if ((s->who != 0 || geteuid() != 0) && a->code == 0 &&
+        (s->kind == STEP_CHOWN || s->kind == STEP_FCHOWN))
         drop_setgid(w, s);
 }
 
