@@ -49,9 +49,22 @@ do
         return false
     end
 
+    -- Counts the records of a request's packs (op_batch.lua).
+    local function count(packs, items)
+        for at = 9, #items, ITEM do
+            local p = packs[sub(items, at, at + 11)]
+            if p then
+                p.n = p.n + 1
+            end
+        end
+    end
+
     -- Appends the records, those that follow each other in one chunk by one command.  stem: the key without the number
     -- of the chunk.
     function data.push(stem, items)
+        if data.packs then
+            count(data.packs, items)
+        end
         local at = 1
         while at <= #items do
             local index = sub(items, at, at + 3)

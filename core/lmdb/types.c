@@ -64,6 +64,7 @@ char type_of_key(const char *key, size_t len)
         {"krbToken", 'h'},
         {"txnLog", 'l'},
         {"sessions", 'z'},
+        {"~seq", 'h'},
     };
     for (size_t i = 0; i < sizeof(named) / sizeof(*named); i++) {
         if (strlen(named[i].name) == len && memcmp(key, named[i].name, len) == 0)

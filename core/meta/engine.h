@@ -45,10 +45,11 @@ struct engine_pack {
 };
 
 /* What became of a batch. */
-enum engine_outcome {
-    BATCH_APPLIED,  /* now */
-    BATCH_REPEATED, /* it had been before; the codes are those of then, other results are empty */
-    BATCH_GAP,      /* refused, nothing was done: `last` is not seq - 1 */
+enum engine_outcome {                 /* the scripts say these numbers too */
+                      BATCH_APPLIED,  /* now */
+                      BATCH_REPEATED, /* it had been before; the codes are those of then, other
+                                         results are empty */
+                      BATCH_GAP,      /* refused, nothing was done: `last` is not seq - 1 */
 };
 
 /* One round trip.  A batch (board != NULL) is applied exactly once: the store keeps, in the step
@@ -67,7 +68,11 @@ struct engine_request {
     int rc;                      /* out: 0, or -errno and the outcome is unknown */
     enum engine_outcome outcome; /* out */
     uint64_t last;               /* out: the board's number before this batch, 0: none known */
+    struct engine_request *next; /* the engine's own, like what follows */
+    void *way;
 };
+#define ENGINE_REQUEST_OPS 65535 /* most ops of a request: -E2BIG */
+#define ENGINE_BATCH_KEPT  16    /* batches of a board whose codes are kept; older ones: -EIO */
 
 struct engine_traffic {
     uint64_t round_trips; /* LMDB: transactions */

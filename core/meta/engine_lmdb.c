@@ -24,6 +24,7 @@ struct engine_lmdb {
     struct engine base;
     struct kv *kv;
     struct engine_traffic traffic;
+    struct engine_request *oldest, *newest; /* done, not handed out */
     char name[4200];
     char error[4700];
 };
@@ -62,15 +63,18 @@ static const lx_op ops[OP_KINDS] = {
     [OP_RECOUNT] = lx_op_recount,
 };
 
-static int run(struct engine_lmdb *e, const struct op_env *env, const struct op *op,
-               struct lx_counted *counted, struct op_result *res)
+static int run(struct lx *x, const struct op *op, struct op_result *res)
 {
-    struct lx x = {
-        .kv = e->kv, .env = env, .op = op, .res = res, .has_quotas = -1, .counted = counted};
     lx_op fn = op->kind < OP_KINDS ? ops[op->kind] : NULL;
+
+    x->op = op;
+    x->res = res;
+    x->has_quotas = -1;
     if (op->kind != OP_MAKE)
-        counted->dir = 0;
-    int rc = fn != NULL ? fn(&x) : -EINVAL;
+        x->request->dir = 0;
+    if (op->kind != OP_MAKE && op->kind != OP_WRITE)
+        lx_count_packs(x);
+    int rc = fn != NULL ? fn(x) : -EINVAL;
     if (rc == LX_ESCAPE && res->rflags == 0)
         res->rflags = 1; /* the first path, unless the op said it was the second */
     if (rc < 0) {
@@ -80,22 +84,57 @@ static int run(struct engine_lmdb *e, const struct op_env *env, const struct op 
         return -ENOMEM;
     }
     res->code = rc;
-    return x.fatal;
+    return x->fatal;
 }
 
-static int run_all(struct engine_lmdb *e, const struct op_env *env, const struct op *list, size_t n,
-                   bool write, struct op_result *res)
+/* The ops of a request, within a transaction. */
+static int run_ops(struct lx *x, struct engine_request *rq)
 {
-    struct lx_counted counted = {0};
-    int rc = kv_begin(e->kv, write);
-    if (rc < 0)
-        return rc;
-    e->traffic.round_trips++;
-    for (size_t i = 0; rc == 0 && i < n; i++)
-        rc = run(e, env, &list[i], &counted, &res[i]);
-    if (rc == 0 && write)
-        return kv_commit(e->kv, false);
-    kv_abort(e->kv);
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < rq->n; i++)
+        rc = run(x, &rq->ops[i], &rq->res[i]);
+    return rc == 0 && rq->npacks > 0 ? lx_close_packs(x, rq->packs) : rc;
+}
+
+static int run_batch(struct lx *x, struct engine_request *rq)
+{
+    struct buf kept = {0};
+    int rc = lx_seq_begin(x, rq, &kept);
+
+    if (rc == 0 && rq->outcome == BATCH_APPLIED) {
+        rc = run_ops(x, rq);
+        if (rc == 0)
+            rc = lx_seq_store(x, rq, &kept);
+    }
+    buf_free(&kept);
+    return rc;
+}
+
+static int run_all(struct engine_lmdb *e, struct engine_request *rq, bool write)
+{
+    struct lx_request shared = {.npacks = rq->npacks};
+    struct lx x = {.kv = e->kv, .env = rq->env, .request = &shared};
+    int rc = 0;
+
+    if (rq->npacks > 0)
+        shared.packs = calloc(rq->npacks, sizeof(*shared.packs));
+    if (rq->npacks > 0 && shared.packs == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < rq->npacks; i++) {
+        shared.packs[i].id = rq->packs[i].id;
+        shared.packs[i].size = rq->packs[i].size;
+    }
+    rc = kv_begin(e->kv, write);
+    if (rc == 0) {
+        e->traffic.round_trips++;
+        rc = rq->board != NULL ? run_batch(&x, rq) : run_ops(&x, rq);
+        if (rc == 0 && write)
+            rc = kv_commit(e->kv, false);
+        else
+            kv_abort(e->kv);
+    }
+    free(shared.packs);
     return rc;
 }
 
@@ -106,25 +145,62 @@ static int noted(struct engine_lmdb *e, int rc)
     return rc;
 }
 
-static int call(struct engine *engine, const struct op_env *env, const struct op *list, size_t n,
-                struct op_result *res)
+/* One transaction, begun again while the map is too small. */
+static int apply(struct engine_lmdb *e, struct engine_request *rq)
 {
-    struct engine_lmdb *e = of(engine);
-    bool write = false;
+    bool write = rq->board != NULL;
     int rc = 0;
-    for (size_t i = 0; i < n; i++)
-        write = write || op_changes(&list[i]);
+    for (size_t i = 0; i < rq->n; i++)
+        write = write || op_changes(&rq->ops[i]);
     for (int grown = 0; grown <= GROW_MOST; grown++) {
-        memset(res, 0, n * sizeof(*res));
-        rc = run_all(e, env, list, n, write, res);
+        memset(rq->res, 0, rq->n * sizeof(*rq->res));
+        rc = run_all(e, rq, write);
         if (rc == 0)
             return 0;
-        for (size_t i = 0; i < n; i++)
-            op_result_free(&res[i]);
+        for (size_t i = 0; i < rq->n; i++)
+            op_result_free(&rq->res[i]);
         if (rc != -ENOSPC || !kv_is_full(e->kv) || kv_grow(e->kv) < 0)
             break;
     }
     return noted(e, rc);
+}
+
+static int call(struct engine *engine, const struct op_env *env, const struct op *list, size_t n,
+                struct op_result *res)
+{
+    struct engine_request rq = {.env = env, .ops = list, .n = n, .res = res};
+
+    return apply(of(engine), &rq);
+}
+
+static void submit(struct engine *engine, struct engine_request *rq)
+{
+    struct engine_lmdb *e = of(engine);
+
+    rq->outcome = BATCH_APPLIED;
+    rq->last = 0;
+    rq->next = NULL;
+    for (size_t i = 0; i < rq->npacks; i++)
+        rq->packs[i].applied = 0;
+    rq->rc = rq->n <= ENGINE_REQUEST_OPS ? apply(e, rq) : -E2BIG;
+    if (e->newest != NULL)
+        e->newest->next = rq;
+    else
+        e->oldest = rq;
+    e->newest = rq;
+}
+
+static struct engine_request *complete(struct engine *engine)
+{
+    struct engine_lmdb *e = of(engine);
+    struct engine_request *rq = e->oldest;
+
+    if (rq == NULL)
+        return NULL;
+    e->oldest = rq->next;
+    if (e->oldest == NULL)
+        e->newest = NULL;
+    return rq;
 }
 
 /* A change of a few keys, with the same growth of the map. */
@@ -351,6 +427,7 @@ static void fd_moved(struct engine *e, int fresh)
 static void after_fork(struct engine *e)
 {
     kv_after_fork(of(e)->kv);
+    of(e)->oldest = of(e)->newest = NULL;
 }
 
 static void close_engine(struct engine *e)
@@ -361,6 +438,8 @@ static void close_engine(struct engine *e)
 
 static const struct engine_ops lmdb_ops = {
     .call = call,
+    .submit = submit,
+    .complete = complete,
     .take_ids = take_ids,
     .get_setting = get_setting,
     .format = format,

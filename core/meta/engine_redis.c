@@ -26,8 +26,7 @@ static bool is_repeatable(const struct op *op)
     return !op_changes(op) || op->kind == OP_FORGET;
 }
 
-/* "" or, on an error, whatever stands for nothing. */
-static int field_bytes(const struct rds_reply *r, const char **data, size_t *len)
+int answer_bytes(const struct rds_reply *r, const char **data, size_t *len)
 {
     int64_t zero;
 
@@ -45,13 +44,13 @@ static int field_u64(const struct rds_reply *r, uint64_t *out)
     const char *data;
     size_t len;
 
-    if (field_bytes(r, &data, &len) < 0 || (len != 0 && len != 8))
+    if (answer_bytes(r, &data, &len) < 0 || (len != 0 && len != 8))
         return -EIO;
     *out = len ? get_be64((const uint8_t *)data) : 0;
     return 0;
 }
 
-static int decode_answer(const struct rds_reply *r, struct op_result *out)
+int answer_decode(const struct rds_reply *r, struct op_result *out)
 {
     const char *data;
     int64_t code, rflags;
@@ -64,14 +63,14 @@ static int decode_answer(const struct rds_reply *r, struct op_result *out)
         field_u64(rds_reply_at(r, 3), &out->parent) < 0 ||
         rds_reply_int(rds_reply_at(r, 4), &rflags) < 0 || rflags < 0 || rflags > UINT32_MAX)
         return -EIO;
-    if (field_bytes(rds_reply_at(r, 2), &data, &n) < 0)
+    if (answer_bytes(rds_reply_at(r, 2), &data, &n) < 0)
         return -EIO;
     if (n > 0) {
         if (attr_decode(data, n, &out->attr) < 0)
             return -EIO;
         out->has_attr = true;
     }
-    if (field_bytes(rds_reply_at(r, 5), &data, &n) < 0)
+    if (answer_bytes(rds_reply_at(r, 5), &data, &n) < 0)
         return -EIO;
     if (n > 0)
         buf_add(&out->extra, data, n);
@@ -89,7 +88,7 @@ static int decode_answers(struct rds *rds, const struct rds_reply *r, size_t n,
     if (rc < 0 || count != n)
         return rds_fail(rds, -EIO, "malformed answer of the script: not one element an op");
     for (; i < n && rc == 0; i++)
-        rc = decode_answer(rds_reply_at(r, i), &res[i]);
+        rc = answer_decode(rds_reply_at(r, i), &res[i]);
     if (rc == 0)
         return 0;
     while (i > 0) {
@@ -336,7 +335,10 @@ static void redis_fd_moved(struct engine *e, int fresh)
 
 static void redis_after_fork(struct engine *e)
 {
-    rds_after_fork(engine_rds(e));
+    struct redis_engine *re = (struct redis_engine *)e;
+
+    rds_after_fork(re->rds);
+    re->oldest = re->newest = NULL;
 }
 
 static void redis_close(struct engine *e)
@@ -352,6 +354,8 @@ static void redis_close(struct engine *e)
 
 static const struct engine_ops redis_ops = {
     .call = redis_call,
+    .submit = engine_redis_submit,
+    .complete = engine_redis_complete,
     .take_ids = redis_take_ids,
     .get_setting = redis_get_setting,
     .format = redis_format,

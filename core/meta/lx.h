@@ -20,9 +20,18 @@
 
 #define LX_ESCAPE OP_ESCAPE
 
-/* Entries of the directory that one request counted last; dir 0: none. */
-struct lx_counted {
-    uint64_t dir, entries;
+/* Records of a slice that one request pushed; not counted in sliceRef yet, and in all. */
+struct lx_pack {
+    uint64_t id;
+    uint32_t size;
+    uint32_t n, total;
+};
+
+/* What the ops of one request share. */
+struct lx_request {
+    uint64_t dir, entries; /* of the directory that was counted last; 0: none */
+    struct lx_pack *packs;
+    size_t npacks;
 };
 
 struct lx {
@@ -32,7 +41,7 @@ struct lx {
     struct op_result *res;
     int fatal;      /* -errno of the store */
     int has_quotas; /* -1: not asked yet */
-    struct lx_counted *counted;
+    struct lx_request *request;
 };
 
 /* --- lx_base.c (lib_num, lib_attr, lib_acct) ---------------------------------------------------
@@ -165,6 +174,18 @@ int lx_release(struct lx *x, const uint8_t *slice, struct buf *freed);
 int lx_records(struct lx *x, uint64_t ino, uint64_t chunk, struct buf *out);
 /* Appends n bytes of OP_WRITE's items. */
 int lx_push_items(struct lx *x, uint64_t ino, const uint8_t *p, size_t n);
+
+/* --- lx_batch.c (op_batch) --------------------------------------------------------------------
+ */
+
+/* Packs: references for what was pushed are written before an op that may remove some, and at the
+ * end of the request, which says how many records each has. */
+int lx_count_packs(struct lx *x);
+int lx_close_packs(struct lx *x, struct engine_pack *out);
+/* May the batch be applied?  Sets its outcome and last, codes of a repeated one.  Applied: *kept is
+ * what is to be stored with it, by lx_seq_store(). */
+int lx_seq_begin(struct lx *x, struct engine_request *rq, struct buf *kept);
+int lx_seq_store(struct lx *x, const struct engine_request *rq, struct buf *kept);
 
 /* --- ops
  * ------------------------------------------------------------------------------------------ */

@@ -187,6 +187,15 @@ static int is_repeated(struct lx *x, uint64_t ino, bool *yes)
     return 0;
 }
 
+/* Counts a record of one of the request's packs. */
+static void count_record(struct lx_request *r, const uint8_t *slice)
+{
+    for (size_t i = 0; i < r->npacks; i++) {
+        if (r->packs[i].id == get_be64(slice) && r->packs[i].size == get_be32(slice + 8))
+            r->packs[i].n++;
+    }
+}
+
 int lx_push_items(struct lx *x, uint64_t ino, const uint8_t *p, size_t n)
 {
     char key[LX_KEY];
@@ -194,6 +203,7 @@ int lx_push_items(struct lx *x, uint64_t ino, const uint8_t *p, size_t n)
     for (size_t at = 0; rc == 0 && at < n; at += ITEM) {
         list_key(key, ino, get_be32(p + at));
         rc = lx_store(x, list_push(x->kv, key, p + at + 4, RECORD_BYTES));
+        count_record(x->request, p + at + 8);
     }
     return rc;
 }

@@ -17,7 +17,7 @@ static int count_one(void *ctx, struct kv_val key, struct kv_val value)
  * with the names that it makes. */
 static int count_entries(struct lx *x, uint64_t dir, uint64_t *n)
 {
-    struct lx_counted *c = x->counted;
+    struct lx_request *c = x->request;
     char key[LX_KEY];
 
     if (c->dir != dir) {
@@ -80,8 +80,8 @@ int lx_op_make(struct lx *x)
     }
     if (rc == 0)
         rc = lx_enter(x, &w, &m.a);
-    if (x->counted->dir == w.dir)
-        x->counted->entries++;
+    if (x->request->dir == w.dir)
+        x->request->entries++;
     x->res->rflags = OPR_CREATED | (is_foreign ? OPR_FOREIGN : 0);
     return rc == 0 ? lx_answer(x, ino, NULL, w.dir) : rc;
 }

@@ -68,7 +68,7 @@ int lx_new_refused(struct lx *x, const struct lx_walk *w, int64_t space)
 {
     uint64_t ino = x->op->ino;
     struct attr there;
-    bool found;
+    bool found = false;
 
     int rc = lx_may_add(x, w);
     if (rc < 0)

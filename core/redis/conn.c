@@ -84,6 +84,8 @@ static bool is_ours(const struct rds *r)
 
 void rds_drop(struct rds *r)
 {
+    rds_flights_fail(r, -EIO);
+    r->has_script = false;
     if (r->fd >= 0 && is_ours(r))
         close(r->fd);
     r->fd = -1;
@@ -97,6 +99,7 @@ void rds_close(struct rds *r)
     if (!r)
         return;
     rds_drop(r);
+    rds_flights_free(r);
     buf_free(&r->out);
     free(r);
 }
@@ -105,6 +108,7 @@ void rds_close(struct rds *r)
 void rds_after_fork(struct rds *r)
 {
     rds_drop(r);
+    rds_flights_free(r);
 }
 
 const struct keys *rds_keys(const struct rds *r)
@@ -305,13 +309,18 @@ static int connect_once(struct rds *r)
     return hello(r);
 }
 
-/* Open, ours, nothing to read: an answer nobody asked for would be taken for the next one. */
+/* Open, ours, nothing to read but answers that are due: an answer nobody asked for would be taken
+ * for the next one. */
 static bool is_usable(const struct rds *r)
 {
     char c;
 
-    return r->fd >= 0 && r->owner == getpid() && is_ours(r) && r->reader->pos == r->reader->len &&
-           recv(r->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+    if (r->fd < 0 || r->owner != getpid() || !is_ours(r))
+        return false;
+    if (rds_flights_wait(r))
+        return true;
+    return r->reader->pos == r->reader->len && recv(r->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+           errno == EAGAIN;
 }
 
 /* A first connection fails at once.  One that worked before is tried again for as long as one

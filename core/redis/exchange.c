@@ -14,9 +14,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-void rds_format(struct buf *out, const struct rds_arg *argv, size_t argc)
+void rds_format_args(struct buf *out, const struct rds_arg *argv, size_t argc)
 {
-    buf_printf(out, "*%zu\r\n", argc);
     for (size_t i = 0; i < argc; i++) {
         buf_printf(out, "$%zu\r\n", argv[i].len);
         buf_add(out, argv[i].data, argv[i].len);
@@ -24,8 +23,15 @@ void rds_format(struct buf *out, const struct rds_arg *argv, size_t argc)
     }
 }
 
-static int broken(struct rds *r, int rc, const char *what)
+void rds_format(struct buf *out, const struct rds_arg *argv, size_t argc)
 {
+    buf_printf(out, "*%zu\r\n", argc);
+    rds_format_args(out, argv, argc);
+}
+
+int rds_broken(struct rds *r, int rc, const char *what)
+{
+    rds_flights_fail(r, rc);
     rds_drop(r);
     return rds_fail(r, rc, "%s", what);
 }
@@ -36,24 +42,45 @@ static bool is_interrupted(uint64_t start, uint32_t timeout_ms)
     return errno == EINTR && clock_mono_ms() - start < timeout_ms;
 }
 
+/* Behind what is on its way, so the answers to that are taken whenever there is no room. */
+static int send_behind(struct rds *r, size_t *sent)
+{
+    int rc = rds_flights_leave(r);
+
+    while (rc == 0 && *sent < r->out.len) {
+        ssize_t n =
+            send(r->fd, r->out.data + *sent, r->out.len - *sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+        if (n >= 0)
+            *sent += (size_t)n;
+        else if (errno == EAGAIN || errno == EWOULDBLOCK)
+            rc = rds_wait_ready(r);
+        else if (errno != EINTR)
+            return rds_broken(r, -EIO, "the connection broke while sending");
+    }
+    return rc;
+}
+
 static int send_all(struct rds *r, size_t *sent)
 {
     uint64_t start = clock_mono_ms();
 
+    if (r->flights && !r->is_loading)
+        return send_behind(r, sent);
     while (*sent < r->out.len) {
         ssize_t n = send(r->fd, r->out.data + *sent, r->out.len - *sent, MSG_NOSIGNAL);
 
         if (n >= 0)
             *sent += (size_t)n;
         else if (errno == EAGAIN || errno == EWOULDBLOCK)
-            return broken(r, -ETIMEDOUT, "the server takes no data within write-timeout");
+            return rds_broken(r, -ETIMEDOUT, "the server takes no data within write-timeout");
         else if (!is_interrupted(start, r->url.write_timeout_ms))
-            return broken(r, -EIO, "the connection broke while sending");
+            return rds_broken(r, -EIO, "the connection broke while sending");
     }
     return 0;
 }
 
-static int receive_some(struct rds *r)
+int rds_receive_some(struct rds *r)
 {
     uint64_t start = clock_mono_ms();
 
@@ -63,32 +90,41 @@ static int receive_some(struct rds *r)
         if (n > 0)
             return redisReaderFeed(r->reader, r->in, (size_t)n) == REDIS_OK
                        ? 0
-                       : broken(r, -ENOMEM, "no memory for the answer");
+                       : rds_broken(r, -ENOMEM, "no memory for the answer");
         if (n == 0)
-            return broken(r, -EIO, "the server closed the connection");
+            return rds_broken(r, -EIO, "the server closed the connection");
         if (errno == EAGAIN || errno == EWOULDBLOCK)
-            return broken(r, -ETIMEDOUT, "no answer within read-timeout");
+            return rds_broken(r, -ETIMEDOUT, "no answer within read-timeout");
         if (!is_interrupted(start, r->url.read_timeout_ms))
-            return broken(r, -EIO, "the connection broke while waiting for the answer");
+            return rds_broken(r, -EIO, "the connection broke while waiting for the answer");
     }
 }
 
-static int receive_reply(struct rds *r, struct rds_reply **out)
+int rds_next_reply(struct rds *r, struct rds_reply **out)
 {
     void *reply = NULL;
+
+    if (redisReaderGetReply(r->reader, &reply) != REDIS_OK)
+        return rds_broken(r, -EIO, "the answer is not in Redis's protocol");
+    *out = reply;
+    return 0;
+}
+
+/* The next one that is not for what was on its way before. */
+static int receive_reply(struct rds *r, struct rds_reply **out)
+{
     int rc;
 
     for (;;) {
-        if (redisReaderGetReply(r->reader, &reply) != REDIS_OK)
-            return broken(r, -EIO, "the answer is not in Redis's protocol");
-        if (reply)
-            break;
-        rc = receive_some(r);
+        rc = rds_next_reply(r, out);
+        if (rc == 0 && *out && !rds_flights_take(r, *out))
+            return 0;
+        if (rc == 0 && !*out)
+            rc = rds_receive_some(r);
+        *out = NULL;
         if (rc < 0)
             return rc;
     }
-    *out = reply;
-    return 0;
 }
 
 int rds_transfer(struct rds *r, size_t n, struct rds_reply **out, size_t *sent)

@@ -110,4 +110,13 @@ int rds_reply_error(struct rds *r, const struct rds_reply *reply);
 int rds_script(struct rds *r, enum rds_effect effect, const struct rds_arg *argv, size_t argc,
                struct rds_reply **out);
 
+/* Such calls on their way: sent without waiting, run in the order they were sent; the ones of
+ * rds_command() and its kin come behind them.  None is sent again for a lost answer. */
+struct rds_flight;
+/* NULL and *rc: it was not sent. */
+struct rds_flight *rds_script_send(struct rds *r, const struct rds_arg *argv, size_t argc, int *rc);
+/* Waits for its answer and forgets it; not to be asked again after rds_after_fork().  -errno: the
+ * server's refusal, which did nothing, or the connection broke and nothing is known. */
+int rds_script_wait(struct rds *r, struct rds_flight *f, struct rds_reply **out);
+
 #endif

@@ -21,7 +21,10 @@ struct rds {
     pid_t owner;  /* process that connected */
     uint32_t epoch; /* connections made */
     struct rds_traffic traffic;
-    bool was_up; /* a connection worked before: worth waiting for a server that restarts */
+    bool was_up;     /* a connection worked before: worth waiting for a server that restarts */
+    bool has_script; /* on this connection: an answer showed it */
+    bool is_loading; /* the script is being loaded: nothing on its way may leave */
+    struct rds_flight *flights; /* flight.c */
     redisReader *reader;
     struct buf out; /* request being sent */
     char error[RDS_ERROR_BYTES];
@@ -37,6 +40,25 @@ void rds_sleep_ms(uint32_t ms);
  * how many bytes the kernel took.  On an error the connection is dropped and out[] is empty. */
 int rds_transfer(struct rds *r, size_t n, struct rds_reply **out, size_t *sent);
 void rds_format(struct buf *out, const struct rds_arg *argv, size_t argc);
+void rds_format_args(struct buf *out, const struct rds_arg *argv, size_t argc); /* no count */
+
+/* Drops the connection, fails all that is on its way, says why; returns rc. */
+int rds_broken(struct rds *r, int rc, const char *what);
+int rds_receive_some(struct rds *r);                       /* waits for bytes, feeds the reader */
+int rds_next_reply(struct rds *r, struct rds_reply **out); /* NULL: not whole yet */
+
+/* flight.c.  Is an answer due that belongs to none of rds_transfer()'s requests? */
+bool rds_flights_wait(const struct rds *r);
+bool rds_flights_take(struct rds *r, struct rds_reply *reply); /* false: it is not theirs */
+int rds_flights_leave(struct rds *r); /* sends all of them, and again those without a script */
+void rds_flights_fail(struct rds *r, int rc);
+void rds_flights_free(struct rds *r);
+int rds_wait_ready(struct rds *r);
+
+/* script.c */
+int rds_script_load(struct rds *r);
+void rds_script_format(struct rds *r, struct buf *out, const struct rds_arg *argv, size_t argc);
+bool rds_is_unknown_script(const struct rds_reply *reply);
 
 /* reply.c.  The errno of an error's text; *retry: refused for the moment, nothing was done. */
 int rds_text_errno(const char *text, bool *retry);

@@ -14,7 +14,7 @@
 
 #define ARGS_BEFORE 4 /* EVALSHA sha 1 key */
 
-static int load(struct rds *r)
+int rds_script_load(struct rds *r)
 {
     const struct rds_arg argv[] = {RDS_STR("SCRIPT"), RDS_STR("LOAD"), RDS_STR(lua_dispatch_text)};
     struct rds_reply *reply;
@@ -22,21 +22,37 @@ static int load(struct rds *r)
     size_t len;
 
     /* Loading twice does no harm, so it may be repeated like a read. */
+    r->is_loading = true;
     int rc = rds_command(r, RDS_READS, argv, 3, &reply);
+    r->is_loading = false;
     if (rc < 0)
         return rc;
     rc = rds_reply_bytes(reply, &sha, &len);
     if (rc == 0 && (len != strlen(lua_dispatch_sha1) || memcmp(sha, lua_dispatch_sha1, len)))
         rc = rds_fail(r, -EIO, "the server stored another script than was sent");
     rds_reply_free(reply);
+    r->has_script = rc == 0;
     return rc;
 }
 
-static bool is_unknown_script(const struct rds_reply *reply)
+bool rds_is_unknown_script(const struct rds_reply *reply)
 {
     const char *text = rds_reply_text(reply);
 
     return text && !strncmp(text, "NOSCRIPT", 8);
+}
+
+void rds_script_format(struct rds *r, struct buf *out, const struct rds_arg *argv, size_t argc)
+{
+    char key[KEY_MAX];
+    size_t len = key_plain(&r->keys, "setting", key);
+
+    buf_printf(out, "*%zu\r\n", argc + ARGS_BEFORE);
+    rds_format_args(out,
+                    (struct rds_arg[]){
+                        RDS_STR("EVALSHA"), RDS_STR(lua_dispatch_sha1), RDS_STR("1"), {key, len}},
+                    ARGS_BEFORE);
+    rds_format_args(out, argv, argc);
 }
 
 int rds_script(struct rds *r, enum rds_effect effect, const struct rds_arg *argv, size_t argc,
@@ -60,19 +76,21 @@ int rds_script(struct rds *r, enum rds_effect effect, const struct rds_arg *argv
 
     const struct rds_cmd cmd = {all, argc + ARGS_BEFORE};
     rc = rds_pipeline(r, effect, &cmd, 1, &reply);
-    if (rc == 0 && is_unknown_script(reply)) {
+    if (rc == 0 && rds_is_unknown_script(reply)) {
         rds_reply_free(reply);
         reply = NULL;
-        rc = load(r);
+        rc = rds_script_load(r);
         if (rc == 0)
             rc = rds_pipeline(r, effect, &cmd, 1, &reply);
     }
     if (rc == 0)
         rc = rds_reply_error(r, reply);
-    if (rc == 0)
+    if (rc == 0) {
+        r->has_script = true;
         *out = reply;
-    else
+    } else {
         rds_reply_free(reply);
+    }
     if (all != few)
         free(all);
     return rc;

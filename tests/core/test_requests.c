@@ -1,0 +1,577 @@
+/*
+ * Requests on their way, on both engines: what is applied once, what is refused, what is told of a
+ * batch that came before, and packs.  Then what only a server has: a script it forgot, writes it
+ * refuses, buffers that are full, a connection that breaks.
+ */
+#include "core/format/record.h"
+#include "core/meta/engine.h"
+#include "core/redis/lua_text.h"
+#include "tests/lib/volume.h"
+
+#include <CUnit/Basic.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define BOARD "00c0ffee00c0ffee"
+#define MANY  20
+
+static struct server *server;
+static struct engine *engine;
+static bool is_lmdb;
+static uint64_t next_ino;
+static struct op_env env = {.flags = ENV_DIR_STATS, .skip_dir_mtime_ms = 100, .mount = "/jfs"};
+
+static void begin(void)
+{
+    struct setting v = volume_setting("/var/none/", 0);
+    struct buf json = {0};
+    char url[300], err[300];
+
+    server_int(server, "FLUSHALL");
+    if (is_lmdb)
+        snprintf(url, sizeof(url), "lmdb://%s/meta%u", server_dir(server), (unsigned)rand());
+    else
+        snprintf(url, sizeof(url), "%s&max-retry-backoff=100ms", server_url(server, 0));
+    if (engine_open(url, &engine, err, sizeof(err)) < 0 || setting_print(&v, &json) < 0 ||
+        engine->ops->format(engine, &json, false) < 0) {
+        fprintf(stderr, "cannot begin\n");
+        exit(99);
+    }
+    buf_free(&json);
+    next_ino = 100;
+}
+
+static void end(void)
+{
+    CU_ASSERT_PTR_NULL(engine->ops->complete(engine));
+    engine->ops->close(engine);
+}
+
+/* A request of mkdirs, one a name. */
+struct mine {
+    struct engine_request rq;
+    struct op ops[MANY];
+    struct op_result res[MANY];
+    char name[MANY][16];
+};
+
+static struct mine *mine(const char *board, uint64_t seq, size_t n, const char *stem)
+{
+    struct mine *m = calloc(1, sizeof(*m));
+
+    for (size_t i = 0; i < n; i++) {
+        snprintf(m->name[i], sizeof(m->name[i]), n == 1 ? "%s" : "%s%zu", stem, i);
+        m->ops[i] = (struct op){.kind = OP_MKDIR,
+                                .base = INO_ROOT,
+                                .now = {1754000000, 5},
+                                .path = m->name[i],
+                                .mode = 0755,
+                                .ino = next_ino++};
+    }
+    m->rq = (struct engine_request){
+        .env = &env, .ops = m->ops, .n = n, .res = m->res, .board = board, .seq = seq};
+    return m;
+}
+
+static void release(struct mine *m)
+{
+    for (size_t i = 0; i < m->rq.n; i++)
+        op_result_free(&m->res[i]);
+    free(m);
+}
+
+static void submit(struct mine *m)
+{
+    engine->ops->submit(engine, &m->rq);
+}
+
+/* The next one that completes, which must be this one. */
+static void wait_for(struct mine *m)
+{
+    CU_ASSERT_PTR_EQUAL_FATAL(engine->ops->complete(engine), &m->rq);
+}
+
+/* Outcome of one batch of one mkdir, -errno of the request, or 100 + errno of the op. */
+static int send_one(uint64_t seq, bool force, const char *name, uint64_t *last)
+{
+    struct mine *m = mine(BOARD, seq, 1, name);
+
+    m->rq.force = force;
+    submit(m);
+    wait_for(m);
+    int out = m->rq.rc < 0 ? m->rq.rc : (int)m->rq.outcome;
+    if (out >= 0 && m->res[0].code < 0)
+        out = 100 - m->res[0].code;
+    *last = m->rq.last;
+    release(m);
+    return out;
+}
+
+static bool exists(const char *name)
+{
+    struct op op = {.kind = OP_LOOKUP, .base = INO_ROOT, .path = name, .now = {1754000000, 5}};
+    struct op_result res;
+    int rc = engine->ops->call(engine, &env, &op, 1, &res);
+
+    CU_ASSERT_EQUAL(rc, 0);
+    rc = res.code;
+    op_result_free(&res);
+    return rc == 0;
+}
+
+static void test_once(void)
+{
+    uint64_t last;
+
+    begin();
+    CU_ASSERT_EQUAL(send_one(2, false, "early", &last), BATCH_GAP); /* a board never seen */
+    CU_ASSERT_EQUAL(last, 0);
+    CU_ASSERT_EQUAL(send_one(1, false, "a", &last), BATCH_APPLIED);
+    CU_ASSERT_EQUAL(last, 0);
+    CU_ASSERT_EQUAL(send_one(1, false, "again", &last), BATCH_REPEATED);
+    CU_ASSERT_EQUAL(last, 1);
+    CU_ASSERT_EQUAL(send_one(2, false, "a", &last), 100 + EEXIST);
+    CU_ASSERT_EQUAL(last, 1);
+    CU_ASSERT_EQUAL(send_one(2, false, "again", &last), 100 + EEXIST + 0); /* its code of then */
+    CU_ASSERT_EQUAL(send_one(4, false, "early", &last), BATCH_GAP);
+    CU_ASSERT_EQUAL(last, 2);
+    CU_ASSERT_EQUAL(send_one(9, true, "forced", &last), BATCH_APPLIED);
+    CU_ASSERT_EQUAL(last, 2);
+    CU_ASSERT_EQUAL(send_one(9, true, "again", &last), BATCH_REPEATED);
+    CU_ASSERT_EQUAL(send_one(10, false, "b", &last), BATCH_APPLIED);
+    CU_ASSERT(exists("a") && exists("b") && exists("forced"));
+    CU_ASSERT_FALSE(exists("again"));
+    CU_ASSERT_FALSE(exists("early"));
+    end();
+}
+
+/* Codes of the last 16 batches are kept, in any of them. */
+static void test_codes(void)
+{
+    struct mine *m;
+    uint64_t last;
+
+    begin();
+    for (uint64_t seq = 1; seq <= 20; seq++) {
+        m = mine(BOARD, seq, 3, "x");
+        if (seq % 2 == 0) /* one name is new */
+            snprintf(m->name[1], sizeof(m->name[1]), "new%d", (int)seq);
+        submit(m);
+        wait_for(m);
+        CU_ASSERT_EQUAL(m->res[0].code, seq == 1 ? 0 : -EEXIST);
+        CU_ASSERT_EQUAL(m->res[1].code, seq == 1 || seq % 2 == 0 ? 0 : -EEXIST);
+        release(m);
+    }
+    for (uint64_t seq = 1; seq <= 20; seq++) {
+        m = mine(BOARD, seq, 3, "never");
+        submit(m);
+        wait_for(m);
+        CU_ASSERT_EQUAL(m->rq.rc, 0);
+        CU_ASSERT_EQUAL(m->rq.outcome, BATCH_REPEATED);
+        CU_ASSERT_EQUAL(m->rq.last, 20);
+        int failed = seq <= 20 - ENGINE_BATCH_KEPT ? -EIO : -EEXIST;
+        CU_ASSERT_EQUAL(m->res[0].code, failed);
+        CU_ASSERT_EQUAL(m->res[1].code, failed == -EEXIST && seq % 2 == 0 ? 0 : failed);
+        CU_ASSERT_EQUAL(m->res[2].code, failed);
+        CU_ASSERT_EQUAL(m->res[2].ino, 0);
+        release(m);
+    }
+    CU_ASSERT_EQUAL(send_one(21, false, "y", &last), BATCH_APPLIED);
+    end();
+}
+
+static int count_boards(void *ctx, const struct engine_item *item)
+{
+    int *n = ctx;
+
+    CU_ASSERT_EQUAL(item->type, 'h');
+    CU_ASSERT(item->value_len >= 16);
+    ++*n;
+    return 0;
+}
+
+/* Requests on their way at once, in order; a call goes behind them and their answers stay. */
+static void test_order(void)
+{
+    struct mine *m[6];
+
+    begin();
+    for (int i = 0; i < 6; i++) {
+        m[i] = mine(i == 3 ? NULL : BOARD, i < 3 ? i + 1 : i, 3, "d"); /* the same names */
+        submit(m[i]);
+    }
+    CU_ASSERT(exists("d2"));
+    for (int i = 0; i < 6; i++) {
+        wait_for(m[i]);
+        CU_ASSERT_EQUAL(m[i]->rq.rc, 0);
+        CU_ASSERT_EQUAL(m[i]->rq.outcome, BATCH_APPLIED);
+        for (int k = 0; k < 3; k++)
+            CU_ASSERT_EQUAL(m[i]->res[k].code, i == 0 ? 0 : -EEXIST);
+        CU_ASSERT_EQUAL(m[i]->res[0].has_attr, i == 0);
+        release(m[i]);
+    }
+    int boards = 0;
+    CU_ASSERT_EQUAL(engine->ops->scan(engine, "~seq", count_boards, &boards), 0);
+    CU_ASSERT_EQUAL(boards, 1);
+    struct mine *none = mine(BOARD, 6, 0, "");
+    submit(none);
+    wait_for(none);
+    CU_ASSERT_EQUAL(none->rq.rc, 0);
+    release(none);
+    end();
+}
+
+/* --- packs ------------------------------------------------------------------------------------ */
+
+#define PACK_ID   500
+#define PACK_SIZE 65536
+
+struct file {
+    uint8_t data[ATTR_BYTES + 28 * 2];
+    char name[16];
+};
+
+static struct op file_op(struct file *f, const char *name, unsigned records, uint64_t id)
+{
+    struct attr a = {.type = TYPE_FILE, .mode = 0644, .nlink = 1, .length = 100, .parent = 1};
+
+    snprintf(f->name, sizeof(f->name), "%s", name);
+    attr_encode(&a, f->data);
+    for (unsigned i = 0; i < records; i++) {
+        struct record r = {.pos = i * 50, .id = id, .size = PACK_SIZE, .off = 7, .len = 50};
+        put_be32(f->data + ATTR_BYTES + i * 28, 0);
+        record_encode(&r, f->data + ATTR_BYTES + i * 28 + 4);
+    }
+    return (struct op){.kind = OP_MAKE,
+                       .base = INO_ROOT,
+                       .now = {1754000000, 5},
+                       .path = f->name,
+                       .ino = next_ino++,
+                       .data = f->data,
+                       .data_len = ATTR_BYTES + records * 28};
+}
+
+static struct op unlink_op(const char *name)
+{
+    return (struct op){.kind = OP_UNLINK, .base = INO_ROOT, .now = {1754000000, 5}, .path = name};
+}
+
+static int find_reference(void *ctx, const struct engine_item *item)
+{
+    if (item->field_len == 10 && memcmp(item->field, "k500_65536", 10) == 0)
+        *(int *)ctx = atoi((const char *)item->value);
+    return 0;
+}
+
+#define NO_FIELD 77
+
+static int reference(void)
+{
+    int n = NO_FIELD;
+
+    CU_ASSERT_EQUAL(engine->ops->scan(engine, "sliceRef", find_reference, &n), 0);
+    return n;
+}
+
+/* Runs ops as one request that names the pack; how many records it has. */
+static uint32_t run_packed(struct op *ops, size_t n, struct op_result *res)
+{
+    struct engine_pack pack = {.id = PACK_ID, .size = PACK_SIZE, .applied = 99};
+    struct engine_request rq = {
+        .env = &env, .ops = ops, .n = n, .res = res, .packs = &pack, .npacks = 1};
+
+    engine->ops->submit(engine, &rq);
+    CU_ASSERT_PTR_EQUAL_FATAL(engine->ops->complete(engine), &rq);
+    CU_ASSERT_EQUAL_FATAL(rq.rc, 0);
+    return pack.applied;
+}
+
+static void test_packs(void)
+{
+    struct file f[4];
+    struct op_result res[6];
+    struct op ops[6];
+
+    begin();
+    ops[0] = file_op(&f[0], "a", 1, PACK_ID);
+    CU_ASSERT_EQUAL(run_packed(ops, 1, res), 1);
+    CU_ASSERT_EQUAL(reference(), NO_FIELD);      /* absent: one */
+    CU_ASSERT_EQUAL(run_packed(ops, 1, res), 0); /* it is there already */
+    CU_ASSERT_EQUAL(res[0].code, -EEXIST);
+    end();
+
+    begin();
+    ops[0] = file_op(&f[0], "a", 2, PACK_ID);
+    ops[1] = file_op(&f[1], "a", 1, PACK_ID); /* refused: counts nothing */
+    ops[2] = file_op(&f[2], "b", 1, PACK_ID);
+    ops[3] = file_op(&f[3], "c", 1, PACK_ID + 1); /* another slice */
+    CU_ASSERT_EQUAL(run_packed(ops, 4, res), 3);
+    CU_ASSERT_EQUAL(res[1].code, -EEXIST);
+    CU_ASSERT_EQUAL(reference(), 2);
+    end();
+
+    /* Removed again between: the slice is never given back while a later op names it. */
+    begin();
+    ops[0] = file_op(&f[0], "a", 1, PACK_ID);
+    ops[1] = unlink_op("a");
+    ops[2] = file_op(&f[2], "b", 1, PACK_ID);
+    CU_ASSERT_EQUAL(run_packed(ops, 3, res), 2);
+    CU_ASSERT_EQUAL(res[1].rflags, OPR_GONE);
+    CU_ASSERT_EQUAL(res[1].extra.len, 0);
+    CU_ASSERT_EQUAL(reference(), 0);
+    ops[0] = unlink_op("b");
+    CU_ASSERT_EQUAL(run_packed(ops, 1, res), 0);
+    CU_ASSERT_EQUAL(res[0].extra.len, 12); /* the last record went: now it is */
+    op_result_free(&res[0]);
+    CU_ASSERT_EQUAL(reference(), -1);
+    end();
+
+    begin();
+    ops[0] = file_op(&f[0], "a", 1, PACK_ID);
+    ops[1] = unlink_op("a");
+    CU_ASSERT_EQUAL(run_packed(ops, 2, res), 0); /* nothing names it: the caller removes it */
+    CU_ASSERT_EQUAL(res[1].extra.len, 0);
+    CU_ASSERT_EQUAL(reference(), -1);
+    end();
+}
+
+/* --- a server --------------------------------------------------------------------------------- */
+
+/* 1,000 boards: those idle for a week leave when a new one comes. */
+static void test_boards_leave(void)
+{
+    uint64_t last, now = (uint64_t)clock_now().sec;
+    uint8_t value[16];
+
+    if (is_lmdb)
+        return;
+    begin();
+    for (int i = 0; i < 1001; i++) {
+        put_be64(value, 5);
+        put_be64(value + 8, i % 2 ? now - 8 * 86400 : now - 6 * 86400);
+        server_int(server, "HSET ~seq board%d %b", i, value, sizeof(value));
+    }
+    CU_ASSERT_EQUAL(send_one(1, false, "a", &last), BATCH_APPLIED);
+    CU_ASSERT_EQUAL(server_int(server, "HLEN ~seq"), 501 + 1);
+    CU_ASSERT_EQUAL(server_int(server, "HEXISTS ~seq board1"), 0);
+    CU_ASSERT_EQUAL(server_int(server, "HEXISTS ~seq board1000"), 1);
+    end();
+}
+
+/* The server forgets the script while several are on their way. */
+static void test_script_is_lost(void)
+{
+    struct mine *m[5];
+
+    if (is_lmdb)
+        return;
+    begin();
+    exists("x"); /* the script is known */
+    server_int(server, "SCRIPT FLUSH");
+    for (int i = 0; i < 5; i++) {
+        m[i] = mine(BOARD, i + 1, 2, "d");
+        submit(m[i]);
+    }
+    CU_ASSERT(exists("d1")); /* NOSCRIPT too, and behind them */
+    for (int i = 0; i < 5; i++) {
+        wait_for(m[i]);
+        CU_ASSERT_EQUAL(m[i]->rq.rc, 0);
+        CU_ASSERT_EQUAL(m[i]->rq.outcome, BATCH_APPLIED);
+        CU_ASSERT_EQUAL(m[i]->res[0].code, i == 0 ? 0 : -EEXIST);
+        release(m[i]);
+    }
+    server_int(server, "SCRIPT FLUSH");
+    for (int i = 0; i < 5; i++) {
+        m[i] = mine(BOARD, i + 6, 2, "e");
+        submit(m[i]);
+    }
+    for (int i = 0; i < 5; i++) { /* without a call */
+        wait_for(m[i]);
+        CU_ASSERT_EQUAL(m[i]->rq.outcome, BATCH_APPLIED);
+        CU_ASSERT_EQUAL(m[i]->res[0].code, i == 0 ? 0 : -EEXIST);
+        release(m[i]);
+    }
+    CU_ASSERT_EQUAL(server_int(server, "SCRIPT EXISTS %s", lua_dispatch_sha1), 1);
+    end();
+}
+
+/* A server that refuses writes refuses a batch whole, and it can come again. */
+static void test_refused_whole(void)
+{
+    uint64_t last;
+
+    if (is_lmdb)
+        return;
+    begin();
+    CU_ASSERT_EQUAL(send_one(1, false, "a", &last), BATCH_APPLIED);
+    server_int(server, "CONFIG SET maxmemory 1");
+    CU_ASSERT_EQUAL(send_one(2, false, "b", &last), -ENOSPC);
+    server_int(server, "CONFIG SET maxmemory 0");
+    server_int(server, "CONFIG SET min-replicas-to-write 1");
+    CU_ASSERT_EQUAL(send_one(2, false, "b", &last), -EROFS);
+    server_int(server, "CONFIG SET min-replicas-to-write 0");
+    server_int(server, "REPLICAOF 127.0.0.1 1");
+    CU_ASSERT_EQUAL(send_one(2, false, "b", &last), -EROFS);
+    server_int(server, "REPLICAOF NO ONE");
+    CU_ASSERT_FALSE(exists("b"));
+    CU_ASSERT_EQUAL(send_one(2, false, "b", &last), BATCH_APPLIED);
+    end();
+}
+
+/* Requests and answers of many MiB: more than both directions hold. */
+static void test_full_buffers(void)
+{
+    enum { REQUESTS = 64, OPS = 200 };
+    static struct engine_request rq[REQUESTS];
+    static struct op ops[OPS];
+    static struct op_result res[REQUESTS][OPS];
+    static char target[4000];
+
+    begin();
+    memset(target, 't', sizeof(target) - 1);
+    ops[0] = (struct op){.kind = OP_SYMLINK,
+                         .base = 1,
+                         .now = {1754000000, 0},
+                         .path = "l",
+                         .ino = 50,
+                         .data = target,
+                         .data_len = sizeof(target) - 1};
+    CU_ASSERT_EQUAL(engine->ops->call(engine, &env, ops, 1, res[0]), 0);
+    op_result_free(&res[0][0]);
+    for (int i = 0; i < OPS; i++)
+        ops[i] = (struct op){.kind = OP_LOOKUP,
+                             .base = 1,
+                             .now = {1754000000, 0},
+                             .path = "l",
+                             .flags = OPF_NOFOLLOW,
+                             .path2 = target};
+    for (int i = 0; i < REQUESTS; i++) {
+        rq[i] = (struct engine_request){.env = &env, .ops = ops, .n = OPS, .res = res[i]};
+        engine->ops->submit(engine, &rq[i]);
+    }
+    CU_ASSERT(exists("."));
+    for (int i = 0; i < REQUESTS; i++) {
+        CU_ASSERT_PTR_EQUAL_FATAL(engine->ops->complete(engine), &rq[i]);
+        CU_ASSERT_EQUAL(rq[i].rc, 0);
+        for (int k = 0; k < OPS; k++) {
+            CU_ASSERT_EQUAL(res[i][k].extra.len, sizeof(target) - 1);
+            op_result_free(&res[i][k]);
+        }
+    }
+    end();
+}
+
+/* All on their way complete with an errno; sent again they are applied once. */
+static void test_connection_breaks(void)
+{
+    struct mine *m[4];
+
+    if (is_lmdb)
+        return;
+    begin();
+    CU_ASSERT_FALSE(exists("x"));
+    server_freeze(server);
+    for (int i = 0; i < 4; i++) {
+        m[i] = mine(BOARD, i + 1, 2, i % 2 ? "odd" : "even");
+        submit(m[i]);
+    }
+    server_unfreeze(server);
+    server_kill(server);
+    for (int i = 0; i < 4; i++) {
+        wait_for(m[i]);
+        CU_ASSERT(m[i]->rq.rc == 0 || m[i]->rq.rc == -EIO);
+    }
+    server_again(server); /* it has forgotten everything */
+    struct setting v = volume_setting("/var/none/", 0);
+    volume_format(server, 0, &v);
+    for (int i = 0; i < 4; i++)
+        submit(m[i]);
+    for (int i = 0; i < 4; i++) {
+        wait_for(m[i]);
+        CU_ASSERT_EQUAL(m[i]->rq.rc, 0);
+        CU_ASSERT_EQUAL(m[i]->rq.outcome, BATCH_APPLIED);
+        CU_ASSERT_EQUAL(m[i]->res[0].code, i < 2 ? 0 : -EEXIST);
+        release(m[i]);
+    }
+    server_stop(server);
+    m[0] = mine(BOARD, 5, 1, "z");
+    submit(m[0]);
+    wait_for(m[0]);
+    CU_ASSERT(m[0]->rq.rc < 0);
+    release(m[0]);
+    server_again(server);
+    end();
+}
+
+/* What is on its way is the parent's. */
+static void test_fork(void)
+{
+    struct mine *m;
+    int status = 1;
+
+    begin();
+    m = mine(BOARD, 1, 2, "d");
+    submit(m);
+    pid_t pid = fork();
+    if (pid == 0) {
+        engine->ops->after_fork(engine);
+        _exit(engine->ops->complete(engine) != NULL);
+    }
+    waitpid(pid, &status, 0);
+    CU_ASSERT_EQUAL(status, 0);
+    wait_for(m);
+    CU_ASSERT_EQUAL(m->rq.rc, 0);
+    release(m);
+    CU_ASSERT(exists("d0"));
+    end();
+}
+
+static int redis_suite(void)
+{
+    is_lmdb = false;
+    return 0;
+}
+
+static int lmdb_suite(void)
+{
+    is_lmdb = true;
+    return 0;
+}
+
+int main(void)
+{
+    static const struct {
+        const char *name;
+        void (*run)(void);
+    } tests[] = {
+        {"applied once", test_once},
+        {"codes of then", test_codes},
+        {"in order", test_order},
+        {"packs", test_packs},
+        {"boards leave", test_boards_leave},
+        {"the script is lost", test_script_is_lost},
+        {"refused whole", test_refused_whole},
+        {"full buffers", test_full_buffers},
+        {"the connection breaks", test_connection_breaks},
+        {"fork", test_fork},
+    };
+
+    server = server_start();
+    CU_initialize_registry();
+    CU_pSuite redis = CU_add_suite("requests, redis", redis_suite, NULL);
+    CU_pSuite lmdb = CU_add_suite("requests, lmdb", lmdb_suite, NULL);
+    for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+        CU_add_test(redis, tests[i].name, tests[i].run);
+        CU_add_test(lmdb, tests[i].name, tests[i].run);
+    }
+    CU_basic_set_mode(CU_BRM_VERBOSE);
+    CU_basic_run_tests();
+    int failed = (int)CU_get_number_of_failures();
+    CU_cleanup_registry();
+    server_free(server);
+    return failed != 0;
+}
