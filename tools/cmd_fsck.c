@@ -31,7 +31,7 @@ static const struct {
 #undef X
 };
 
-static void clear_line(const struct fsck *f)
+void fsck_progress_end(const struct fsck *f)
 {
     if (f->progress)
         fputs("\r\033[K", stderr);
@@ -41,9 +41,9 @@ void fsck_find(struct fsck *f, enum finding kind, const char *fmt, ...)
 {
     va_list ap;
 
-    if (++f->found[kind] > SHOWN_OF_A_KIND && !f->all)
+    if ((++f->found[kind] > SHOWN_OF_A_KIND && !f->all) || f->quiet)
         return;
-    clear_line(f);
+    fsck_progress_end(f);
     printf("%s: %s: ", findings[kind].error ? "error" : "warning", findings[kind].name);
     va_start(ap, fmt);
     vprintf(fmt, ap);
@@ -67,7 +67,7 @@ static void report(const struct fsck *f, uint64_t *errors, uint64_t *warnings)
     char bytes[32];
 
     *errors = *warnings = 0;
-    clear_line(f);
+    fsck_progress_end(f);
     for (int k = 0; k < FIND_KINDS; k++) {
         *(findings[k].error ? errors : warnings) += f->found[k];
         if (f->found[k] > SHOWN_OF_A_KIND && !f->all)
@@ -96,7 +96,7 @@ static int check(struct fsck *f, bool blocks, bool strict)
     fsck_counters(f);
     fsck_dir_stats(f);
     if (blocks && store_open(&f->vol->set, &store, err, sizeof err) < 0) {
-        clear_line(f);
+        fsck_progress_end(f);
         cmd_say(f->self, "blocks are not checked: %s", err);
         rc = CMD_USAGE;
     } else if (blocks) {
@@ -156,7 +156,7 @@ const struct cmd cmd_fsck = {
         "name leads to an inode and back; nlink and parents; symlinks; slices against sliceRef,\n"
         "for which there is no stock check; counters; every block is there and long enough.\n"
         "Errors are wrong or lost data, or will be; warnings are space that is not given back and\n"
-        "statistics that drifted.  Nothing is changed: `juicefs gc` and `juicefs fsck --repair` "
+        "statistics that drifted.  Nothing is changed: `jfspre gc` and `juicefs fsck --repair` "
         "do.\n\n"
         "options:\n"
         "      --all            print every finding, not the first 20 of a kind\n"

@@ -34,6 +34,7 @@
     X(SLICE_REF, "sliceref", true)                                                                 \
     X(SLICE_SIZE, "slicesize", true)                                                               \
     X(BLOCK, "block", true)                                                                        \
+    X(BROKEN, "broken", true)                                                                      \
     X(COUNTER, "counter", true)                                                                    \
     X(LEAK, "leak", false)                                                                         \
     X(DIR_STATS, "dirstats", false)                                                                \
@@ -68,9 +69,10 @@ struct f_entry {
 struct f_ref {
     uint64_t id, ino; /* ino: of delSlices the slice that replaced it */
     uint32_t size;
-    uint32_t chunk; /* index of the chunk; of delSlices its second */
-    uint32_t visit; /* the same for all of one visit to the list */
-    uint8_t kind;   /* enum ref_kind */
+    uint32_t chunk;         /* index of the chunk; of delSlices its second */
+    uint32_t pos, off, len; /* of a record */
+    uint32_t visit;         /* the same for all of one visit to the list */
+    uint8_t kind;           /* enum ref_kind */
 };
 enum ref_kind { REF_FILE, REF_REMOVED, REF_LEAKED, REF_DELSLICE };
 
@@ -91,6 +93,7 @@ struct fsck {
     const struct cmd *self;
     struct volume *vol;
     bool all;      /* every finding is printed, not the first of each kind */
+    bool quiet;    /* findings are counted, not printed */
     bool progress; /* stderr is a terminal */
     bool no_memory;
 
@@ -98,7 +101,7 @@ struct fsck {
     struct vec parents;   /* f_pair: p{ino} */
     struct vec sustained; /* f_pair: inode, sid */
     struct vec sessions;  /* f_pair: sid in ino */
-    struct vec removed;   /* f_pair: delfiles, inode and length */
+    struct vec removed;   /* f_pair: delfiles, inode and length, when it was removed */
     struct vec detached;  /* f_pair */
     struct vec stats;     /* f_pair: directory, 0 length 1 space 2 inodes */
     struct vec symlinks;  /* f_pair: inode, length */
@@ -125,6 +128,21 @@ int fsck_scan(struct fsck *f);
 void fsck_free(struct fsck *f);
 
 void fsck_tree(struct fsck *f);
+void fsck_name_inodes(struct fsck *f); /* for fsck_label() without fsck_tree() */
+/* Says what each reference is (enum ref_kind) and sorts them by slice and file. */
+void fsck_sort_refs(struct fsck *f);
+/* After fsck_sort_refs(): the end of the run of references to the same slice that begins at from.
+ */
+size_t fsck_run(const struct fsck *f, size_t from);
+struct f_ref *fsck_ref(const struct fsck *f, size_t i);
+/* What sliceRef says of a slice, 0 when nothing. */
+int64_t fsck_field(const struct fsck *f, uint64_t id, uint32_t size);
+/* sliceRef against the references of one slice: 0 equal, -1 too low, 1 too high, which is found. */
+int fsck_count_refs(struct fsck *f, size_t from, size_t to);
+/* Who uses the slice, for people: a file, and how many others. */
+#define FSCK_OWNER 5200
+const char *fsck_owner(const struct fsck *f, size_t from, size_t to, char *out, size_t cap);
+/* Lists of chunks, and sliceRef against a full count; sorts the references. */
 void fsck_refs(struct fsck *f);
 /* Every block that a record or delSlices names. */
 void fsck_blocks(struct fsck *f, struct store *store);
@@ -136,6 +154,7 @@ void fsck_find(struct fsck *f, enum finding kind, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* On a terminal: one line that is written over. */
 void fsck_progress(struct fsck *f, const char *what, uint64_t done, uint64_t of);
+void fsck_progress_end(const struct fsck *f);
 
 struct f_inode *fsck_inode(const struct fsck *f, uint64_t ino); /* NULL: there is none */
 /* "/a/b (inode 7)" as people name it; one of two static buffers is used in turn. */
@@ -145,5 +164,6 @@ int by_ino(const void *a, const void *b);   /* f_inode */
 int by_pair(const void *a, const void *b);  /* f_pair: ino, other */
 int by_first(const void *a, const void *b); /* f_pair: ino */
 int by_field(const void *a, const void *b); /* f_field */
+int by_slice(const void *a, const void *b); /* f_ref: id, size */
 
 #endif

@@ -157,12 +157,20 @@ READER(read_entry)
     buf_add(&f->names, it->field, it->field_len);
 }
 
-static void add_ref(struct fsck *f, uint64_t ino, uint32_t chunk, uint64_t id, uint32_t size,
+static void add_ref(struct fsck *f, uint64_t ino, uint32_t chunk, const struct record *of,
                     enum ref_kind kind)
 {
     struct f_ref *r = add(f, &f->refs);
     if (r != NULL)
-        *r = (struct f_ref){id, ino, size, chunk, f->visit, kind};
+        *r = (struct f_ref){.id = of->id,
+                            .ino = ino,
+                            .size = of->size,
+                            .chunk = chunk,
+                            .pos = of->pos,
+                            .off = of->off,
+                            .len = of->len,
+                            .visit = f->visit,
+                            .kind = kind};
 }
 
 READER(read_record)
@@ -179,7 +187,7 @@ READER(read_record)
         fsck_find(f, FIND_BAD_RECORD, "inode %llu chunk %llu: a malformed record of %zu bytes",
                   (unsigned long long)ino, (unsigned long long)chunk, it->value_len);
     else if (r.id > 0)
-        add_ref(f, ino, (uint32_t)chunk, r.id, r.size, REF_FILE);
+        add_ref(f, ino, (uint32_t)chunk, &r, REF_FILE);
 }
 
 READER(read_slice_ref)
@@ -210,8 +218,10 @@ READER(read_del_slices)
         return;
     }
     f->visit++; /* a field that comes twice is two visits */
-    for (const uint8_t *p = it->value, *end = p + it->value_len; p < end; p += 12)
-        add_ref(f, id, (uint32_t)second, get_be64(p), get_be32(p + 8), REF_DELSLICE);
+    for (const uint8_t *p = it->value, *end = p + it->value_len; p < end; p += 12) {
+        const struct record r = {.id = get_be64(p), .size = get_be32(p + 8)};
+        add_ref(f, id, (uint32_t)second, &r, REF_DELSLICE);
+    }
 }
 
 READER(read_parents)
@@ -266,8 +276,11 @@ READER(read_session)
 READER(read_delfiles)
 {
     uint64_t ino, length;
+    int64_t when;
+    if (!number(it->value, it->value_len, &when))
+        when = 0;
     if (two_numbers(it->field, it->field_len, ':', &ino, &length))
-        add_pair(f, &f->removed, ino, length, 0);
+        add_pair(f, &f->removed, ino, length, when);
     else
         fsck_find(f, FIND_DELFILES, "%s is not {inode}:{length}", shown(it->field, it->field_len));
 }

@@ -70,6 +70,22 @@ const char *fsck_label(const struct fsck *f, uint64_t ino)
 
 /* --- counting --------------------------------------------------------------------------------- */
 
+/* An inode's first entry names it. */
+static void name_inode(struct f_inode *i, size_t index)
+{
+    if (i->names++ == 0)
+        i->entry = (uint32_t)index;
+}
+
+void fsck_name_inodes(struct fsck *f)
+{
+    for (size_t n = 0; n < f->entries.len; n++) {
+        struct f_inode *i = fsck_inode(f, entry_at(f, n)->ino);
+        if (i != NULL)
+            name_inode(i, n);
+    }
+}
+
 static void check_entry(struct fsck *f, size_t index)
 {
     struct f_entry *e = entry_at(f, index);
@@ -84,8 +100,7 @@ static void check_entry(struct fsck *f, size_t index)
                   fsck_label(f, e->parent), name, ULL(e->ino));
         return;
     }
-    if (i->names++ == 0)
-        i->entry = (uint32_t)index;
+    name_inode(i, index);
     if (i->type != 0 && i->type != e->type)
         fsck_find(f, FIND_TYPE, "%s: %s is a %s by its entry and a %s by its inode %llu",
                   fsck_label(f, e->parent), name, text_type(e->type), text_type(i->type),

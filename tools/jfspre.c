@@ -10,7 +10,7 @@
 
 static const struct cmd *const commands[] = {
     &cmd_run,  &cmd_format, &cmd_status, &cmd_stats, &cmd_info,
-    &cmd_fsck, &cmd_doctor, &cmd_dump,   &cmd_load,
+    &cmd_fsck, &cmd_gc,     &cmd_doctor, &cmd_dump,  &cmd_load,
 };
 #define COMMANDS (sizeof commands / sizeof *commands)
 

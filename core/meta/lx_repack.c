@@ -102,7 +102,7 @@ int lx_op_repack(struct lx *x)
 static int put_right(struct lx *x, const uint8_t *item, bool *done)
 {
     int64_t seen = (int64_t)get_be64(item + 12), right = (int64_t)get_be64(item + 20);
-    char field[64], text[DECIMAL_MAX];
+    char field[64], text[DECIMAL_MAX] = "0";
     struct kv_val v;
     bool found;
     size_t n = slice_field(field, get_be64(item), get_be32(item + 8));
@@ -115,7 +115,7 @@ static int put_right(struct lx *x, const uint8_t *item, bool *done)
         memcpy(text, v.data, v.len);
         text[v.len] = '\0';
     }
-    if ((found ? strtoll(text, NULL, 10) : 0) != seen)
+    if (strtoll(text, NULL, 10) != seen)
         return 0;
     *done = true;
     return right == 0 ? lx_del(x, REFS, field, n)

@@ -15,6 +15,7 @@
 #include "core/format/record.h"
 #include "core/format/setting.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct store;
@@ -56,6 +57,19 @@ int store_delete_slice(struct store *st, uint64_t id, uint32_t size);
 
 /* fsck: 0, -ENOENT missing, -EIO shorter than its name says (bytes in *have). */
 int store_check_block(struct store *st, uint64_t id, uint32_t index, uint32_t len, off_t *have);
+
+/* gc: a file below the directory of blocks that has the name of one. */
+struct store_object {
+    const char *path;
+    uint64_t id;
+    uint32_t index, len;
+    bool is_temporary; /* a writer's, or left by one that died */
+};
+/* Visits them in no order; names of another shape are passed over.  visit may remove what it is
+ * given, and stops the walk by a value below 0, which is returned.  Else 0 or -errno naming the
+ * directory in the log. */
+int store_walk(const struct store *st, int (*visit)(void *ctx, const struct store_object *o),
+               void *ctx);
 
 /* format (1.2): refuses a non-empty place with -ENOTEMPTY, tries a write, leaves juicefs_uuid. */
 int store_format(const struct setting *s, char *err, size_t errlen);
