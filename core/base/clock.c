@@ -22,10 +22,15 @@ struct moment clock_now(void)
     return (struct moment){.sec = ts.tv_sec, .nsec = (uint32_t)ts.tv_nsec};
 }
 
-uint64_t clock_mono_ms(void)
+uint64_t clock_mono_ns(void)
 {
     struct timespec ts;
 
     clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+    return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t clock_mono_ms(void)
+{
+    return clock_mono_ns() / 1000000;
 }

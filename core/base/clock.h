@@ -18,5 +18,6 @@ struct moment clock_now(void);
 /* For tests that compare stamps: clock_now() answers *at from now on; NULL: the real clock. */
 void clock_fix(const struct moment *at);
 uint64_t clock_mono_ms(void);
+uint64_t clock_mono_ns(void);
 
 #endif

@@ -110,6 +110,9 @@ struct engine_ops {
     int (*import)(struct engine *e, engine_fill fill, void *ctx);
     const char *(*name)(const struct engine *e);  /* the URL without its password */
     const char *(*error)(const struct engine *e); /* "NAME: what failed last", never NULL */
+    /* Adds a few words to out: which server and version, and how durable ("Redis 7.0.15, AOF
+     * everysec").  0 or -errno. */
+    int (*describe)(struct engine *e, struct buf *out);
     /* Descriptors in use, to be kept out of the program's reach: fills up to n, returns how many.
      */
     size_t (*fds)(const struct engine *e, int *fds, size_t n);

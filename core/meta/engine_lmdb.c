@@ -412,6 +412,13 @@ static uint32_t epoch(const struct engine *e)
     return 0;
 }
 
+static int describe(struct engine *e, struct buf *out)
+{
+    (void)e;
+    buf_printf(out, "LMDB, not synced to disk");
+    return buf_ok(out);
+}
+
 static struct engine_traffic traffic(const struct engine *e)
 {
     return ((const struct engine_lmdb *)e)->traffic;
@@ -450,6 +457,7 @@ static const struct engine_ops lmdb_ops = {
     .fds = fds,
     .epoch = epoch,
     .traffic = traffic,
+    .describe = describe,
     .fd_moved = fd_moved,
     .after_fork = after_fork,
     .close = close_engine,

@@ -366,6 +366,7 @@ static const struct engine_ops redis_ops = {
     .fds = redis_fds,
     .epoch = redis_epoch,
     .traffic = redis_traffic,
+    .describe = engine_redis_describe,
     .fd_moved = redis_fd_moved,
     .after_fork = redis_after_fork,
     .close = redis_close,

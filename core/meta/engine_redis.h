@@ -27,6 +27,10 @@ struct engine_request *engine_redis_complete(struct engine *e);
 int answer_bytes(const struct rds_reply *r, const char **data, size_t *len);
 int answer_decode(const struct rds_reply *r, struct op_result *out);
 
+/* engine_redis_info.c */
+int engine_redis_describe(struct engine *e, struct buf *out);
+
+/* engine_redis_scan.c */
 int engine_redis_scan(struct engine *e, const char *pattern, engine_visit visit, void *ctx);
 
 #endif

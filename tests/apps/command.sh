@@ -28,7 +28,7 @@ says "--help has the exit codes" 0 '^exit codes:' "$JFSPRE" --help
 says "--version" 0 '^jfspre [0-9]+\.[0-9]+\.[0-9]+' "$JFSPRE" --version
 says "an unknown command is named" 2 '^jfspre: unknown command fcsk ' "$JFSPRE" fcsk
 says "an unknown option is named" 2 '^jfspre: unknown option --hepl ' "$JFSPRE" --hepl
-for c in run format status stats info fsck gc doctor; do
+for c in run format status stats bench info fsck gc doctor; do
     says "$c --help" 0 "^usage: jfspre $c " "$JFSPRE" $c --help
     case_of "$c --help has its exit codes" grep -q '^exit codes: ' "$W/said"
     says "$c --version" 0 '^jfspre [0-9]' "$JFSPRE" $c --version
@@ -40,7 +40,7 @@ for c in run format status stats info fsck gc doctor; do
     says "$c: a missing argument" $usage "^jfspre: $c: option --meta needs an argument" "$JFSPRE" $c --meta
 done
 says "an argument too many for an option" 2 '^jfspre: fsck: option --all takes no argument' "$JFSPRE" fsck --all=1
-for c in status stats fsck gc "info /jfs/x"; do
+for c in status stats bench fsck gc "info /jfs/x"; do
     # shellcheck disable=SC2086 # a command and its argument
     says "${c%% *}: no metadata URL" 2 "^jfspre: ${c%% *}: no metadata URL" "$JFSPRE" $c
     # shellcheck disable=SC2086
