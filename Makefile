@@ -81,7 +81,7 @@ demo: ## install what is missing, unpack an archive into a volume, check it (ARC
 
 bench: ## what it costs, as ratios within one run (RUNS=5, RTT_MS=1 adds a delayed round)
 	@tools/install_deps.sh check
-	@$(MAKE) $(QUIET) --no-print-directory -j$(JOBS) all
+	@$(MAKE) $(QUIET) --no-print-directory -j$(JOBS) all $(B)/t/fault_proxy
 	@B='$(B)' tools/bench/run
 
 VERSION = $(shell sed -n 's/^\#define JFSPRE_VERSION "\(.*\)"$$/\1/p' tools/cmd.h)

@@ -8,9 +8,8 @@ redis_start
 if [ -n "$JUICEFS" ]; then format_stock --trash-days 0; else format_ours --trash-days 0; fi
 
 if [ "${RTT_MS:-0}" != 0 ]; then
-    "${CC:-gcc}" -O2 -D_GNU_SOURCE -o "$W/proxy" "$ROOT/tools/bench/delay_proxy.c" -lpthread
     port=$((20000 + $$ % 20000))
-    "$W/proxy" $port "$SOCK" $((RTT_MS * 1000)) &
+    "$B/t/fault_proxy" $port "$SOCK" "delay $((RTT_MS * 500)) $((RTT_MS * 500))" &
     PIDS+=($!)
     META="redis://127.0.0.1:$port/0"
     JFS_ENV[0]=JFSPRE_META=$META
