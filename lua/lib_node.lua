@@ -85,8 +85,8 @@ local function node_create(env, op, w, type, mode, target)
         end
         if setgid and type == T.DIR then
             a.mode = bor(a.mode, 1024)
-        elseif setgid and band(a.mode, 1032) == 1032 and op.uid ~= 0 and not perm.in_group(op, d.gid) then
-            a.mode = a.mode - 1024
+        elseif setgid and band(mode, 1032) == 1032 and op.uid ~= 0 and not perm.in_group(op, d.gid) then
+            a.mode = band(a.mode, bnot(1024)) -- the kernel looks at the mode before the umask
         end
     end
     a.raw = attr.encode(a)

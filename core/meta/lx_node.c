@@ -2,6 +2,7 @@
  * lx_node.c - new inodes and new names (lib_node, op_mknod, op_mkdir, op_symlink, op_link).
  */
 #include "core/meta/lx.h"
+#include "core/meta/meta.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -35,15 +36,17 @@ int lx_must_be_free(struct lx *x, const struct lx_walk *w, bool is_dir)
     return w->slash && !is_dir ? -ENOENT : 0;
 }
 
-static uint16_t new_mode(struct lx *x, const struct attr *d, uint8_t type, uint16_t mode)
+uint16_t meta_new_mode(const struct op_cred *cred, const struct attr *dir, uint8_t type,
+                       uint16_t mode, uint16_t umask)
 {
-    bool setgid = (d->mode & S_ISGID) != 0;
-    mode &= (uint16_t)~x->op->umask;
+    const struct op op = {.cred = *cred};
+    const struct lx x = {.op = &op};
+    bool setgid = (dir->mode & S_ISGID) != 0;
     if (setgid && type == TYPE_DIRECTORY)
         mode |= S_ISGID;
-    else if (setgid && (mode & 02010) == 02010 && x->op->cred.uid != 0 && !lx_in_group(x, d->gid))
-        mode &= (uint16_t)~S_ISGID;
-    return mode;
+    else if (setgid && (mode & 02010) == 02010 && cred->uid != 0 && !lx_in_group(&x, dir->gid))
+        mode &= (uint16_t)~S_ISGID; /* the kernel looks at the mode before the umask */
+    return mode & (uint16_t)~umask;
 }
 
 static struct attr new_attr(struct lx *x, const struct lx_walk *w, uint8_t type)
@@ -111,7 +114,7 @@ int lx_create(struct lx *x, struct lx_walk *w, uint8_t type, uint16_t mode, cons
     if (rc < 0)
         return rc;
     struct attr a = new_attr(x, w, type);
-    a.mode = target != NULL ? 0777 : new_mode(x, &w->a, type, mode);
+    a.mode = target != NULL ? 0777 : meta_new_mode(&x->op->cred, &w->a, type, mode, x->op->umask);
     if (target != NULL)
         a.length = len;
     rc = lx_save(x, ino, &a);

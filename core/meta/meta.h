@@ -47,6 +47,9 @@ int meta_setattr_unnamed(const struct op *op, struct attr *a);
 bool meta_may(const struct op_cred *cred, const struct attr *a, uint32_t mask);
 /* May these ids give it a further name (fs.protected_hardlinks)? */
 bool meta_may_link(const struct op_cred *cred, const struct attr *a);
+/* The mode of what these ids make in this directory.  mode: asked for, umask: theirs. */
+uint16_t meta_new_mode(const struct op_cred *cred, const struct attr *dir, uint8_t type,
+                       uint16_t mode, uint16_t umask);
 /* The bits of a->mode that a change of the content by these ids takes away. */
 uint16_t meta_lost_bits(const struct op_cred *cred, const struct attr *a);
 

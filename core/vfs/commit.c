@@ -232,6 +232,7 @@ int commit_prepare(struct vfs *v, uint32_t number, struct commit *c)
         staging_leave(&owner);
     }
     staging_close_file(v->staging, number, fd);
+    c->carries = c->n > 0;
     return rc;
 }
 
@@ -267,7 +268,6 @@ static void refused(struct vfs *v, struct commit *c, int code)
 int commit_send(struct vfs *v, struct commit *c, const struct op_result **own)
 {
     struct slot *s = c->slot;
-    bool carries = c->n > (c->own != SIZE_MAX ? 1 : 0); /* data, beside the caller's op */
     int code = 0;
 
     if (own != NULL)
@@ -277,7 +277,7 @@ int commit_send(struct vfs *v, struct commit *c, const struct op_result **own)
         return 0;
     }
     int rc = vfs_call(v, c->ops, c->n, c->res);
-    if (rc < 0 && carries) {
+    if (rc < 0 && c->carries) {
         struct staging_owner owner;
         staging_enter(v->staging, &owner);
         dirty_again(v, c); /* it may have happened: sent again, it gives the same file */
@@ -295,7 +295,7 @@ int commit_send(struct vfs *v, struct commit *c, const struct op_result **own)
     if (own != NULL && c->own != SIZE_MAX)
         *own = &c->res[c->own];
     if (c->own == 0 && c->res[0].code != 0) { /* what the commit was to follow did not happen */
-        if (carries)
+        if (c->carries)
             refused(v, c, c->res[0].code);
         return c->res[0].code;
     }
@@ -325,6 +325,24 @@ int commit_slot(struct vfs *v, uint32_t number)
     if (rc == 0)
         rc = commit_send(v, &c, NULL);
     commit_fini(&c);
+    return rc;
+}
+
+int commit_lost_bits(struct vfs *v, uint32_t number, struct attr *a)
+{
+    struct slot *s = staging_slot(v->staging, number);
+    struct vfs_loc loc = {.base = s->ino, .path = ""};
+    struct request r;
+
+    request_init(v, &r, OP_WRITE, &loc);
+    r.op.flags = OPF_KILLPRIV;
+    r.op.mode = slot_lost_bits(s);
+    r.op.mtime = a->mtime;
+    int rc = request_call(v, &r, NULL);
+    staging_changed(v->staging, s->ino);
+    if (rc == 0 && r.res.has_attr)
+        *a = r.res.attr;
+    request_fini(&r);
     return rc;
 }
 

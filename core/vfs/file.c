@@ -84,7 +84,8 @@ static int open_tmpfile(struct vfs *v, struct vfs_loc *loc, int flags, mode_t mo
         rc = vfs_take_inode(v, &ino);
     if (rc == 0) {
         struct attr a = {.type = TYPE_FILE, .nlink = 0, .parent = r.res.ino};
-        a.mode = (uint16_t)(mode & 07777 & ~vfs_umask(v));
+        a.mode = meta_new_mode(&r.op.cred, &r.res.attr, TYPE_FILE, (uint16_t)(mode & 07777),
+                               vfs_umask(v));
         a.uid = r.op.cred.uid;
         a.gid = (r.res.attr.mode & S_ISGID) != 0 ? r.res.attr.gid : r.op.cred.gid;
         a.atime = a.mtime = a.ctime = clock_now();

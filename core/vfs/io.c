@@ -252,7 +252,8 @@ static void stamp_now(int fd)
     futimens(fd, t);
 }
 
-/* The same change of length on the staging file; clean stays clean. */
+/* The same change of length on the staging file; clean stays clean, where the volume knows of it.
+ */
 static int resize_slot(struct vfs *v, uint32_t number, uint64_t len, bool by_fd)
 {
     struct staging_owner owner;
@@ -263,7 +264,7 @@ static int resize_slot(struct vfs *v, uint32_t number, uint64_t len, bool by_fd)
     int fd = staging_open_file(v->staging, number, O_RDWR);
     int rc = fd < 0 ? fd : fstat(fd, &sb) != 0 ? -errno : 0;
     if (rc == 0 && (uint64_t)sb.st_size != len) {
-        bool clean = sb.st_mtim.tv_sec == STAGING_CLEAN_SEC;
+        bool clean = sb.st_mtim.tv_sec == STAGING_CLEAN_SEC && (s->flags & SLOT_GONE) == 0;
         if (ftruncate(fd, (off_t)len) != 0)
             rc = -errno;
         if (s->published > len)
@@ -355,8 +356,10 @@ static int native_fallocate(struct vfs *v, uint32_t number, int mode, off_t off,
         if (rc == 0 && zero && off < sb.st_size &&
             fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off, len) != 0)
             rc = -errno;
-        if (clean)
+        if (clean && (staging_slot(v->staging, number)->flags & SLOT_GONE) == 0)
             staging_set_clean(fd);
+        else if (clean)
+            stamp_now(fd);
     }
     if (fd >= 0)
         staging_close_file(v->staging, number, fd);

@@ -196,6 +196,23 @@ static int link_gone(struct vfs *v, struct vfs_loc *to)
     return rc == 0 ? -EEXIST : rc == VFS_ESCAPE ? -EXDEV : rc;
 }
 
+/* What else was done to an O_TMPFILE file, after its data in the same request; as the kernel,
+ * whoever names it. */
+static void add_attributes(struct commit *c, const struct attr *a)
+{
+    struct op *op = &c->ops[c->n++];
+    bool written = c->mtime.tv_sec > STAGING_CLEAN_SEC;
+    *op = (struct op){.kind = OP_SETATTR, .base = c->slot->ino, .flags = OPF_BY_FD};
+    op->valid = SET_MODE | SET_UID | SET_GID | SET_ATIME | SET_MTIME;
+    op->mode = a->mode;
+    op->new_uid = a->uid;
+    op->new_gid = a->gid;
+    op->atime = a->atime;
+    op->mtime = written
+                    ? (struct moment){.sec = c->mtime.tv_sec, .nsec = (uint32_t)c->mtime.tv_nsec}
+                    : a->mtime;
+}
+
 /* An O_TMPFILE file gets its first name: inode, data and name in one request. */
 static int link_tmpfile(struct vfs *v, const struct vfs_fd *f, struct vfs_loc *to)
 {
@@ -225,7 +242,9 @@ static int link_tmpfile(struct vfs *v, const struct vfs_fd *f, struct vfs_loc *t
         op->base = to->base;
         op->path = to->path;
         op->ino = f->ino;
-        op->mode = (uint32_t)TYPE_FILE << 12 | a.mode;
+        op->mode =
+            (uint32_t)TYPE_FILE << 12 | (a.mode & 0777); /* a new owner takes the others away */
+        add_attributes(&c, &a);
         rc = commit_send(v, &c, &made);
         if (made != NULL && made->code != 0)
             rc = result_code(made, NULL);

@@ -40,7 +40,9 @@ int slot_hydrate(struct vfs *v, uint32_t number)
         if (rc == 0) {
             s->published = 0;
             struct timespec t[2] = {{.tv_nsec = UTIME_OMIT}, sb.st_mtim};
-            futimens(fd, t); /* as dirty or clean as it was */
+            staging_enter(v->staging, &owner); /* only its owner may */
+            futimens(fd, t);                   /* as dirty or clean as it was */
+            staging_leave(&owner);
         }
     }
     if (fd >= 0)
@@ -123,6 +125,11 @@ int slot_fill(struct vfs *v, uint32_t number, enum staging_how how, bool emptied
         s->flags &= ~(uint32_t)(SLOT_DIRECT | SLOT_MAPPED);
         if (sent)
             return 0; /* newer than what open(2) found */
+    }
+    if (emptied && slot_lost_bits(s) != 0) {
+        struct attr less = *a;
+        int rc = commit_lost_bits(v, number, &less);
+        return rc < 0 ? rc : fill_lazy(v, number, &less);
     }
     /* Not "how is STAGING_NEW": who came second may have been first to lock the slot. */
     if (emptied || (s->flags & SLOT_FILLED) == 0 || !slot_seen_get(s, &seen))

@@ -127,14 +127,15 @@ void content_forget_all(struct vfs *v);
  * commit_send(), with one op of the caller's before or behind them (commit_add()), all in one round
  * trip.  The caller holds the slot's lock from prepare to send.
  */
-#define COMMIT_OPS 2
+#define COMMIT_OPS 2 /* and two of the caller's */
 struct commit {
     struct slot *slot;
     uint32_t number;
-    struct op ops[COMMIT_OPS + 1];
-    struct op_result res[COMMIT_OPS + 1];
-    size_t n;   /* ops in use, the caller's included */
-    size_t own; /* index of the caller's, or SIZE_MAX */
+    struct op ops[COMMIT_OPS + 2];
+    struct op_result res[COMMIT_OPS + 2];
+    size_t n;     /* ops in use, the caller's included */
+    size_t own;   /* index of the caller's, or SIZE_MAX */
+    bool carries; /* data, beside the caller's op */
     uint32_t groups[OP_GROUPS_MAX];
     struct buf records;    /* data of OP_WRITE */
     struct buf slices;     /* (id, size) pairs written for it */
@@ -149,6 +150,9 @@ struct op *commit_add(struct commit *c, bool first);
  * until commit_fini(), or NULL when nothing was answered. */
 int commit_send(struct vfs *v, struct commit *c, const struct op_result **own);
 void commit_fini(struct commit *c);
+/* Where O_TRUNC threw away the writes that took setuid and setgid from the file: these alone go. *a
+ * is what the file is then.  Slot locked. */
+int commit_lost_bits(struct vfs *v, uint32_t number, struct attr *a);
 /* All of it, for a slot that the caller has locked. */
 int commit_slot(struct vfs *v, uint32_t number);
 /* After a commit: full chunks of the file need not be kept here.  Slot locked. */

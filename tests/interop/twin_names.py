@@ -157,6 +157,7 @@ def make():
     mknod("g/in", 0o2755, **ME)
     mknod("g/out", 0o2755, **OTHER)
     mknod("g/noexec", 0o2744, **OTHER)
+    mknod("g/umask", 0o2775, umask=0o077, **OTHER)
     mknod("g/root", 0o2755)
     mkdir("g/sub", **OTHER)
     symlink("x", "g/link", **OTHER)

@@ -60,13 +60,19 @@ static bool is_known(const struct three *t, const struct step *s, int64_t ours, 
     return false;
 }
 
-/* The second name begins in a removed directory, which the volume does not know any more: which of
- * two things is wrong first cannot be said. */
-static bool second_is_removed(struct worlds *w, const struct step *s)
+static bool is_removed(const struct worlds *w, uint8_t at)
 {
     struct stat st;
-    return (s->kind == STEP_RENAME || s->kind == STEP_LINK || s->kind == STEP_LINKFD) &&
-           s->at2 != 0 && fstat(w->kernel.handle[s->at2 - 1].fd, &st) == 0 && st.st_nlink == 0;
+    return at != 0 && fstat(w->kernel.handle[at - 1].fd, &st) == 0 && st.st_nlink == 0;
+}
+
+/* One of two names begins in a removed directory, which the volume does not know any more: which of
+ * two things is wrong first cannot be said. */
+static bool one_is_removed(const struct worlds *w, const struct step *s)
+{
+    return ((s->kind == STEP_RENAME || s->kind == STEP_LINK) && is_removed(w, s->at)) ||
+           ((s->kind == STEP_RENAME || s->kind == STEP_LINK || s->kind == STEP_LINKFD) &&
+            is_removed(w, s->at2));
 }
 
 /* chown() that names nobody, by somebody else: refused when it would take setuid away, which a
@@ -135,7 +141,7 @@ static void one_step(struct three *t, const struct variant *v, struct worlds *w,
     three_kernel_step(&w->kernel, s, &k);
     if (r.code != k.code &&
         (is_known(t, s, r.code, k.code) || drops_what_is_gone(s, r.code, k.code) ||
-         (r.code < 0 && k.code < 0 && second_is_removed(w, s))))
+         (r.code < 0 && k.code < 0 && one_is_removed(w, s))))
         return;
     if (v->trash) {
         bool removed = strstr(k.text, "nlink 0 ") != NULL;
