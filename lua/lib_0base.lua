@@ -5,6 +5,7 @@
 -- An inode number is always its 8 bytes, big-endian, named `ino`, `dir`, `parent`; num.dec() makes it decimal.
 
 local ops = {} -- kind -> function(env, op), set by op_*.lua
+local groups = {} -- kind -> function(env, s), set by op_*.lua: many ops of a kind as one argument
 local load_of = {} -- kind -> what runs its file, set by tools/gen_lua.sh
 local num, opcodec, attr, perm, acl, acct, walk, trash = {}, {}, {}, {}, {}, {}, {}, {}
 

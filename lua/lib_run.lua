@@ -20,6 +20,15 @@ do
         return { -errno_of(tostring(text)), "", "", "", 0, tostring(text) }
     end
 
+    -- Answers for n ops that one error stopped.
+    function opcodec.raised(err, n)
+        local answers = {}
+        for i = 1, n do
+            answers[i] = answer(false, err)
+        end
+        return answers
+    end
+
     -- What runs ops of a kind, or nil.
     function opcodec.runner(kind)
         local run = ops[kind]
@@ -30,13 +39,17 @@ do
         return run
     end
 
-    -- s: the op's bytes.
-    function opcodec.run(env, s)
-        local op = opcodec.decode(s)
+    -- op: decoded, or nil.
+    function opcodec.run_op(env, op)
         local run = op and opcodec.runner(op.kind)
         if run then
             return answer(pcall(run, env, op))
         end
         return { -E.INVAL, "", "", "", 0, "" }
+    end
+
+    -- s: the op's bytes.
+    function opcodec.run(env, s)
+        return opcodec.run_op(env, opcodec.decode(s))
     end
 end

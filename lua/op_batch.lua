@@ -1,6 +1,7 @@
 -- A request (core/meta/engine.h): ARGV[2] is its head, the ops follow.  Kind 0 stands for it.
 --
 --   head    u8 2, u8 flags (1 force), u64 seq, u16 ops, u16 packs, packs * (u64 id, u32 size), board ("": plain call)
+--   op      as core/op/op.h has it, or u8 3, u8 kind and many of that kind (op_make.lua, op_unlink.lua)
 --   reply   { outcome, last, packs' counts (u32 each), an answer an argument }; repeated: { 1, last, codes };
 --           a gap: { 2, last, "" }
 --   codes   (u16 index of an op, i16 its code) for those that are not 0; false: not kept any more
@@ -119,17 +120,36 @@ do
             call("HSET", key, board, stamp)
         end
         local packs = npacks > 0 and open_packs(head, npacks)
-        local answers, failed = { 0, last, "" }, {}
+        local answers, failed, at = { 0, last, "" }, {}, 0 -- at: ops before this argument
+        local function note(a)
+            if a[1] ~= 0 then
+                failed[#failed + 1] = pack(">Hi2", at, a[1])
+            end
+            at = at + 1
+        end
         for i = 3, #argv do
-            local kind = byte(argv[i], 2)
+            local s = argv[i]
+            local mark, kind = byte(s, 1, 2)
             if packs and kind ~= 24 and kind ~= 18 then
                 count_packs(packs)
             end
-            local a = opcodec.run(env, argv[i])
-            answers[i + 1] = a
-            if a[1] ~= 0 then
-                failed[#failed + 1] = pack(">Hi2", i - 3, a[1])
+            local a
+            if mark == 3 then
+                local n
+                opcodec.runner(kind)
+                a, n = groups[kind](env, s)
+                if n then -- all worked
+                    at = at + n
+                else
+                    for k = 1, #a do
+                        note(a[k])
+                    end
+                end
+            else
+                a = opcodec.run(env, s)
+                note(a)
             end
+            answers[i + 1] = a
         end
         if packs then
             answers[3] = close_packs(packs)

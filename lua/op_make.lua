@@ -75,4 +75,169 @@ do
         node_enter(env, op, w, a)
         return 0, ino, "", dir, flags, ""
     end
+
+    -- Many at once, all in one directory by one caller: {
+    --   u8 3, u8 24, u32 uid, u32 gid, u64 base, u64 off, u64 space, u64 length, u32 n, u32 directories,
+    --   i64, u32 first now, i64, u32 last now, u16 n groups, groups
+    -- }, then of each: u8 + name, u8 + key of the inode, entry, attr, i64, u32 now, u8 whether more follows: u32 + bytes.
+    -- Names and inodes differ from each other, and no op is malformed.  space, length: what they use in all.
+    --
+    -- The answer: rflags that all have beside CREATED, and n; or a list of answers.
+    local HEAD, ITEM, SKIP = ">BBI4I4c8I8I8I8I4I4i8I4i8I4H", ">Bc0Bc0c9c72xxxxxxxxxxxxB", ">Bc0Bc0c9c72"
+
+    -- One by one, as ops.
+    local function singly(env, g)
+        local s, at, answers = g.s, g.at, {}
+        for i = 1, g.n do
+            local name, _, entry, raw, now, more, rest
+            name, _, entry, raw, now, more, at = unpack_at(">Bc0Bc0c9c72c12B", s, at)
+            if more == 1 then
+                rest, at = unpack_at(">I4c0", s, at)
+                raw = raw .. rest
+            end
+            local now_sec, now_nsec = unpack_at(">i8I4", now)
+            answers[i] = opcodec.run_op(env, {
+                kind = 24, flags = 0, uid = g.uid, gid = g.gid, gids = g.gids, now = now, now_sec = now_sec,
+                now_nsec = now_nsec, base = g.base, ino = sub(entry, 2), off = g.off == 0 and 0 or g.off + i - 1,
+                path = name, data = raw,
+            })
+        end
+        return answers
+    end
+
+    -- What the keys say before anything is written: true, when all of them can be made together.
+    local function may_make(env, g)
+        local dir, names, entries, inodes, more = g.base, {}, {}, {}, {}
+        local d = attr.load(dir)
+        if not d or d.type ~= T.DIR or d.flags ~= 0 or d.tier ~= 0 or num.is_trash(dir) or num.in_trash(d.parent)
+            or not perm.check(g, d, 3) or acct.room(env, dir, g.space, g.n) then
+            return false
+        end
+        local s, at, k, m = g.s, g.at, 0, 0
+        for i = 1, g.n do
+            local name, key, entry, raw, has
+            name, key, entry, raw, has, at = unpack_at(ITEM, s, at)
+            names[i] = name
+            entries[k + 1], entries[k + 2] = name, entry
+            inodes[k + 1], inodes[k + 2] = key, raw
+            k = k + 2
+            if has == 1 then
+                local rest
+                rest, at = unpack_at(">I4c0", s, at)
+                more[m + 1], more[m + 2], more[m + 3] = key, entry, rest
+                m = m + 3
+            end
+        end
+        g.d, g.entries, g.inodes, g.more = d, entries, inodes, more
+        g.key = num.key("d", dir)
+        local there = call("HMGET", g.key, unpack(names))
+        for i = 1, g.n do
+            if there[i] then
+                return false
+            end
+        end
+        return true
+    end
+
+    -- The directory's stamps as if they came one by one.
+    local function touch_all(env, g)
+        local d, dir, at = g.d, g.base, g.at
+        local skip, sec, nsec = env.skip_ms, unpack_at(">i8I4", d.mtime)
+        local function is_due(now_sec, now_nsec)
+            return (now_sec - sec) * 1000 + (now_nsec - nsec) / 1000000 >= skip
+        end
+        local span = (g.last_sec - g.first_sec) * 1000 + (g.last_nsec - g.first_nsec) / 1000000
+        if g.ndirs == 0 and span >= 0 and span < skip then
+            if is_due(g.first_sec, g.first_nsec) then -- no later one is due after that
+                d.mtime = pack(">i8I4", g.first_sec, g.first_nsec)
+                d.ctime = d.mtime
+                return true
+            elseif not is_due(g.last_sec, g.last_nsec) then
+                return false
+            end
+        end
+        local touched = false
+        for _ = 1, g.n do
+            local _, _, entry, _, now_sec, now_nsec, has
+            _, _, entry, _, now_sec, now_nsec, has, at = unpack_at(">Bc0Bc0c9c72i8I4B", g.s, at)
+            if byte(entry, 1) == T.DIR or is_due(now_sec, now_nsec) then
+                sec, nsec, touched = now_sec, now_nsec, true
+            end
+            if has == 1 then
+                at = at + 4 + unpack_at(">I4", g.s, at)
+            end
+        end
+        if touched then
+            d.mtime = pack(">i8I4", sec, nsec)
+            d.ctime = d.mtime
+        end
+        return touched
+    end
+
+    -- What follows an attr: records or a target; of directories their statistics.
+    local function write_more(g)
+        local more, from = g.more, #P + 2
+        for i = 1, #more, 3 do
+            local key, rest = more[i], more[i + 2]
+            local number = sub(key, from)
+            if byte(more[i + 1], 1) == T.SYMLINK then
+                call("SET", P .. "s" .. number, rest)
+            elseif #rest == 28 and not data.packs then
+                call("RPUSH", P .. "c" .. number .. "_" .. format("%.0f", (unpack_at(">I4", rest))), sub(rest, 5))
+            else
+                data.push(P .. "c" .. number .. "_", rest)
+            end
+        end
+        if g.ndirs == 0 then
+            return
+        end
+        local zeros, entries = {}, g.entries
+        for i = 2, #entries, 2 do
+            if byte(entries[i], 1) == T.DIR then
+                zeros[#zeros + 1] = sub(g.inodes[i - 1], from)
+                zeros[#zeros + 1] = "0"
+            end
+        end
+        call("HSET", P .. "dirUsedInodes", unpack(zeros))
+        call("HSET", P .. "dirDataLength", unpack(zeros))
+        call("HSET", P .. "dirUsedSpace", unpack(zeros))
+    end
+
+    -- nil: an inode number was given before, nothing is written.
+    local function make_all(env, g)
+        local dir, d = g.base, g.d
+        local foreign = g.off ~= 0 and call("HLEN", g.key) ~= g.off - 1
+        if call("MSETNX", unpack(g.inodes)) == 0 then
+            return nil
+        end
+        write_more(g)
+        d.nlink = d.nlink + g.ndirs
+        if touch_all(env, g) then
+            attr.save(dir, d)
+        end
+        call("HSET", g.key, unpack(g.entries))
+        acct.volume(g.space, g.n)
+        acct.stats(env, dir, g.length, g.space, g.n)
+        acct.quota(env, dir, g.space, g.n)
+        return foreign and R.FOREIGN or 0
+    end
+
+    groups[24] = function(env, s)
+        local g, _, ngroups = { s = s }, nil, nil
+        _, _, g.uid, g.gid, g.base, g.off, g.space, g.length, g.n, g.ndirs, g.first_sec, g.first_nsec, g.last_sec,
+            g.last_nsec, ngroups, g.at = unpack_at(HEAD, s)
+        g.gids = sub(s, g.at, g.at + 4 * ngroups - 1)
+        g.at = g.at + 4 * ngroups
+        local ok, flags = pcall(may_make, env, g)
+        if ok and flags then
+            ok, flags = pcall(make_all, env, g)
+            if not ok then
+                return opcodec.raised(flags, g.n)
+            end
+        end
+        if ok and flags then
+            return flags, g.n
+        end
+        return singly(env, g)
+    end
 end

@@ -338,7 +338,7 @@ static void redis_after_fork(struct engine *e)
     struct redis_engine *re = (struct redis_engine *)e;
 
     rds_after_fork(re->rds);
-    re->oldest = re->newest = NULL;
+    engine_redis_forget(re);
 }
 
 static void redis_close(struct engine *e)
@@ -348,7 +348,9 @@ static void redis_close(struct engine *e)
     if (!re)
         return;
     rds_close(re->rds);
+    engine_redis_forget(re);
     buf_free(&re->args);
+    free(re->room);
     free(re);
 }
 

@@ -55,33 +55,67 @@ static void add_head(struct buf *b, const struct engine_request *rq)
     buf_add(b, board, strlen(board));
 }
 
+/* A request on its way: which arguments are how many ops. */
+struct way {
+    struct rds_flight *flight;
+    size_t n;
+    struct part {
+        uint32_t ops; /* 0: one, by itself */
+    } part[];
+};
+
+/* The ops of a request as arguments; runs of them as one. */
+static void add_ops(struct redis_engine *re, const struct engine_request *rq, struct args *a,
+                    struct way *w)
+{
+    for (size_t i = 0; i < rq->n;) {
+        size_t run = group_encode(re->room, rds_keys(re->rds), rq->ops + i, rq->n - i, a->bytes);
+
+        if (run == 0)
+            op_encode(&rq->ops[i], a->bytes);
+        end_arg(a);
+        w->part[w->n++].ops = (uint32_t)run;
+        i += run > 0 ? run : 1;
+    }
+}
+
+static int encode(struct redis_engine *re, const struct engine_request *rq, struct args *a,
+                  struct way *w)
+{
+    if (!re->room)
+        re->room = calloc(1, sizeof(*re->room));
+    if (!re->room || !a->argv || !w)
+        return rds_fail(re->rds, -ENOMEM, "no memory for the request");
+    buf_clear(a->bytes);
+    op_env_encode(rq->env, a->bytes);
+    end_arg(a);
+    add_head(a->bytes, rq);
+    end_arg(a);
+    add_ops(re, rq, a, w);
+    if (buf_ok(a->bytes) == 0) {
+        finish(a);
+        return 0;
+    }
+    buf_free(a->bytes);
+    return rds_fail(re->rds, -ENOMEM, "no memory for the request");
+}
+
 static int send(struct redis_engine *re, struct engine_request *rq)
 {
     struct args a = {.bytes = &re->args};
-    int rc = -ENOMEM;
+    struct way *w;
 
     if (rq->n > ENGINE_REQUEST_OPS || rq->npacks > UINT16_MAX)
         return rds_fail(re->rds, -E2BIG, "a request of too many parts");
-    buf_clear(a.bytes);
     a.argv = malloc((rq->n + 2) * sizeof(*a.argv));
-    if (a.argv) {
-        op_env_encode(rq->env, a.bytes);
-        end_arg(&a);
-        add_head(a.bytes, rq);
-        end_arg(&a);
-        for (size_t i = 0; i < rq->n; i++) {
-            op_encode(&rq->ops[i], a.bytes);
-            end_arg(&a);
-        }
-        rc = buf_ok(a.bytes);
-    }
-    if (rc == 0) {
-        finish(&a);
-        rq->way = rds_script_send(re->rds, a.argv, a.n, &rc);
-    } else {
-        buf_free(a.bytes);
-        rds_fail(re->rds, rc, "no memory for the request");
-    }
+    w = calloc(1, sizeof(*w) + rq->n * sizeof(w->part[0]));
+    int rc = encode(re, rq, &a, w);
+    if (rc == 0)
+        w->flight = rds_script_send(re->rds, a.argv, a.n, &rc);
+    if (rc == 0)
+        rq->way = w;
+    else
+        free(w);
     free(a.argv);
     return rc;
 }
@@ -141,10 +175,36 @@ static int decode_codes(const struct rds_reply *r, struct engine_request *rq)
     return 0;
 }
 
-static int decode(const struct rds_reply *r, struct engine_request *rq)
+/* The answer to one argument: of one op, or of a run: what all that worked have in common, or an
+ * answer for each. */
+static int decode_part(const struct rds_reply *r, const struct op *ops, uint32_t run,
+                       struct op_result *res)
+{
+    int64_t rflags;
+    size_t count;
+    int rc = 0;
+
+    if (run == 0)
+        return answer_decode(r, res);
+    if (rds_reply_int(r, &rflags) == 0) {
+        if (rflags < 0 || rflags > UINT32_MAX)
+            return -EIO;
+        for (uint32_t i = 0; i < run; i++)
+            res[i] = (struct op_result){
+                .rflags = OPR_CREATED | (uint32_t)rflags, .ino = ops[i].ino, .parent = ops[i].base};
+        return 0;
+    }
+    if (rds_reply_array(r, &count) < 0 || count != run)
+        return -EIO;
+    for (uint32_t i = 0; i < run && rc == 0; i++)
+        rc = answer_decode(rds_reply_at(r, i), &res[i]);
+    return rc;
+}
+
+static int decode(const struct rds_reply *r, const struct way *w, struct engine_request *rq)
 {
     int64_t outcome, last;
-    size_t count;
+    size_t count, at = 0;
     int rc;
 
     if (rds_reply_array(r, &count) < 0 || count < HEAD_FIELDS ||
@@ -160,11 +220,15 @@ static int decode(const struct rds_reply *r, struct engine_request *rq)
         rq->outcome = BATCH_REPEATED;
         return decode_codes(rds_reply_at(r, 2), rq);
     }
-    if (outcome != BATCH_APPLIED || count != HEAD_FIELDS + rq->n)
+    if (outcome != BATCH_APPLIED || count != HEAD_FIELDS + w->n)
         return -EIO;
     rc = decode_packs(rds_reply_at(r, 2), rq);
-    for (size_t i = 0; i < rq->n && rc == 0; i++)
-        rc = answer_decode(rds_reply_at(r, HEAD_FIELDS + i), &rq->res[i]);
+    for (size_t i = 0; i < w->n && rc == 0; i++) {
+        uint32_t run = w->part[i].ops;
+
+        rc = decode_part(rds_reply_at(r, HEAD_FIELDS + i), rq->ops + at, run, rq->res + at);
+        at += run > 0 ? run : 1;
+    }
     return rc;
 }
 
@@ -172,23 +236,33 @@ struct engine_request *engine_redis_complete(struct engine *e)
 {
     struct redis_engine *re = (struct redis_engine *)e;
     struct engine_request *rq = re->oldest;
-    struct rds_reply *reply;
+    struct rds_reply *reply = NULL;
 
     if (!rq)
         return NULL;
     re->oldest = rq->next;
     if (!re->oldest)
         re->newest = NULL;
-    if (rq->way)
-        rq->rc = rds_script_wait(re->rds, rq->way, &reply);
-    if (rq->rc < 0)
-        return rq;
-    rq->rc = decode(reply, rq);
-    rds_reply_free(reply);
-    if (rq->rc < 0) {
-        for (size_t i = 0; i < rq->n; i++)
-            op_result_free(&rq->res[i]);
-        rds_fail(re->rds, rq->rc, "malformed answer of the script");
+    struct way *w = rq->way;
+    if (w)
+        rq->rc = rds_script_wait(re->rds, w->flight, &reply);
+    if (w && rq->rc == 0) {
+        rq->rc = decode(reply, w, rq);
+        if (rq->rc < 0) {
+            for (size_t i = 0; i < rq->n; i++)
+                op_result_free(&rq->res[i]);
+            rds_fail(re->rds, rq->rc, "malformed answer of the script");
+        }
     }
+    rds_reply_free(reply);
+    free(w);
+    rq->way = NULL;
     return rq;
+}
+
+void engine_redis_forget(struct redis_engine *re)
+{
+    for (struct engine_request *rq = re->oldest; rq; rq = rq->next)
+        free(rq->way);
+    re->oldest = re->newest = NULL;
 }

@@ -1,0 +1,201 @@
+/*
+ * group.c - see group.h.
+ */
+#include "core/meta/group.h"
+
+#include "core/base/decimal.h"
+#include "core/meta/make.h"
+
+#include <string.h>
+
+#define GROUP_MARK 3
+
+/* --- what may be in one run ------------------------------------------------------------------- */
+
+static bool same_cred(const struct op_cred *a, const struct op_cred *b)
+{
+    return a->uid == b->uid && a->gid == b->gid && a->ngroups == b->ngroups &&
+           (a->ngroups == 0 || a->groups == b->groups ||
+            memcmp(a->groups, b->groups, a->ngroups * sizeof(*a->groups)) == 0);
+}
+
+/* A single component that means itself. */
+static bool is_plain_name(const struct op *op)
+{
+    static const char *const reserved[] = {".trash", ".control", ".accesslog", ".stats", ".config"};
+    const char *name = op->path;
+    size_t len = name != NULL ? strlen(name) : 0;
+
+    if (len == 0 || len > NAME_LEN_MAX || memchr(name, '/', len) != NULL)
+        return false;
+    if (name[0] != '.')
+        return true;
+    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+        return false;
+    for (size_t i = 0; op->base == INO_ROOT && i < sizeof(reserved) / sizeof(*reserved); i++) {
+        if (strcmp(name, reserved[i]) == 0)
+            return false;
+    }
+    return true;
+}
+
+static bool is_new_inode(uint64_t ino)
+{
+    return ino > INO_ROOT && ino < INO_TRASH;
+}
+
+static uint64_t hash_name(const char *name)
+{
+    uint64_t h = UINT64_C(14695981039346656037);
+
+    for (; *name; name++)
+        h = (h ^ (uint8_t)*name) * UINT64_C(1099511628211);
+    return h;
+}
+
+static uint64_t hash_ino(uint64_t ino)
+{
+    return (ino + 1) * UINT64_C(0x9E3779B97F4A7C15);
+}
+
+/* Two that only hash alike just end the run. */
+static bool is_seen(struct group_room *r, uint64_t hash)
+{
+    size_t i = (hash >> 32) % GROUP_SEEN;
+
+    for (; r->seen[i].run == r->run; i = (i + 1) % GROUP_SEEN) {
+        if (r->seen[i].hash == hash)
+            return true;
+    }
+    r->seen[i].run = r->run;
+    r->seen[i].hash = hash;
+    return false;
+}
+
+static void begin_run(struct group_room *r)
+{
+    if (++r->run == 0) {
+        memset(r, 0, sizeof(*r));
+        r->run = 1;
+    }
+}
+
+/* --- bytes ------------------------------------------------------------------------------------ */
+
+static bool is_before(struct moment a, struct moment b)
+{
+    return a.sec < b.sec || (a.sec == b.sec && a.nsec < b.nsec);
+}
+
+static void add_u8_text(struct buf *out, const char *text, size_t len)
+{
+    uint8_t n = (uint8_t)len;
+
+    buf_add(out, &n, 1);
+    buf_add(out, text, len);
+}
+
+static void put_moment(uint8_t *p, struct moment m)
+{
+    put_be64(p, (uint64_t)m.sec);
+    put_be32(p + 8, m.nsec);
+}
+
+static void add_groups(struct buf *out, const struct op_cred *c)
+{
+    buf_add_be16(out, c->ngroups);
+    for (uint16_t i = 0; i < c->ngroups; i++)
+        buf_add_be32(out, c->groups[i]);
+}
+
+/* --- OP_MAKE ---------------------------------------------------------------------------------- */
+
+enum make_at {
+    MAKE_OFF = 18,
+    MAKE_SPACE = 26,
+    MAKE_LENGTH = 34,
+    MAKE_N = 42,
+    MAKE_DIRS = 46,
+    MAKE_FIRST = 50,
+    MAKE_LAST = 62,
+    MAKE_HEAD = 74, /* then the groups */
+};
+
+static bool may_group_make(const struct op *op, struct make *m)
+{
+    if (op->cred.ngroups > OP_GROUPS_MAX || !is_new_inode(op->ino) || !is_plain_name(op))
+        return false;
+    if (op->base == 0 || op->base >= INO_TRASH || make_parse(op, m) < 0)
+        return false;
+    return m->a.type != TYPE_BLOCKDEV && m->a.type != TYPE_CHARDEV;
+}
+
+static void add_make(struct buf *out, const struct keys *keys, const struct op *op,
+                     const struct make *m)
+{
+    uint8_t tail[ENTRY_BYTES + ATTR_BYTES + 12 + 1 + 4];
+    char key[KEY_MAX];
+
+    add_u8_text(out, op->path, strlen(op->path));
+    add_u8_text(out, key, key_inode(keys, op->ino, key));
+    entry_encode(m->a.type, op->ino, tail);
+    memcpy(tail + ENTRY_BYTES, op->data, ATTR_BYTES);
+    put_moment(tail + ENTRY_BYTES + ATTR_BYTES, op->now);
+    tail[sizeof(tail) - 5] = m->rest_len > 0;
+    put_be32(tail + sizeof(tail) - 4, (uint32_t)m->rest_len);
+    buf_add(out, tail, sizeof(tail) - (m->rest_len > 0 ? 0 : 4));
+    buf_add(out, m->rest, m->rest_len);
+}
+
+static size_t encode_make(struct group_room *room, const struct keys *keys, const struct op *ops,
+                          size_t n, struct buf *out)
+{
+    uint8_t head[MAKE_HEAD] = {GROUP_MARK, OP_MAKE};
+    uint64_t space = 0, length = 0;
+    size_t start = out->len, i = 0;
+    uint32_t dirs = 0;
+    struct make m;
+
+    if (!may_group_make(ops, &m))
+        return 0;
+    buf_add(out, head, sizeof(head));
+    add_groups(out, &ops->cred);
+    do {
+        uint64_t len = m.a.type == TYPE_FILE ? m.a.length : 0;
+
+        length += len;
+        space += usage_of_length(len);
+        dirs += m.a.type == TYPE_DIRECTORY;
+        add_make(out, keys, &ops[i++], &m);
+    } while (i < n && i < GROUP_OPS_MAX && ops[i].kind == OP_MAKE && ops[i].base == ops->base &&
+             !is_before(ops[i].now, ops[i - 1].now) &&
+             ops[i].off == (ops->off != 0 ? ops->off + i : 0) &&
+             same_cred(&ops[i].cred, &ops->cred) && may_group_make(&ops[i], &m) &&
+             !is_seen(room, hash_name(ops[i].path)) && !is_seen(room, hash_ino(ops[i].ino)) &&
+             length + m.a.length < MAKE_LENGTH_MAX);
+    if (out->failed)
+        return i;
+    put_be32(head + 2, ops->cred.uid);
+    put_be32(head + 6, ops->cred.gid);
+    put_be64(head + 10, ops->base);
+    put_be64(head + MAKE_OFF, ops->off);
+    put_be64(head + MAKE_SPACE, space);
+    put_be64(head + MAKE_LENGTH, length);
+    put_be32(head + MAKE_N, (uint32_t)i);
+    put_be32(head + MAKE_DIRS, dirs);
+    put_moment(head + MAKE_FIRST, ops->now);
+    put_moment(head + MAKE_LAST, ops[i - 1].now);
+    memcpy(out->data + start, head, sizeof(head));
+    return i;
+}
+
+size_t group_encode(struct group_room *room, const struct keys *keys, const struct op *ops,
+                    size_t n, struct buf *out)
+{
+    if (ops->kind != OP_MAKE)
+        return 0;
+    begin_run(room);
+    is_seen(room, hash_name(ops->path != NULL ? ops->path : ""));
+    is_seen(room, hash_ino(ops->ino));
+    return encode_make(room, keys, ops, n, out);
+}
