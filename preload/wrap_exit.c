@@ -16,20 +16,34 @@
 
 #include <stdlib.h>
 #include <sys/single_threaded.h>
+#include <sys/stat.h>
 
 int __cxa_atexit(void (*fn)(void *), void *arg, void *library);
 int __cxa_at_quick_exit(void (*fn)(void *), void *library);
 
-/* closes: nothing can use the descriptors any more, so their staging files are given back. */
+/* Nothing can use the descriptors any more: no thread of the program is left but this one.  libc's
+ * own answer counts threads that were there before a fork, and ours. */
+static bool is_last_thread(void)
+{
+    struct stat sb;
+    return stat("/proc/self/task", &sb) == 0 ? sb.st_nlink == 3 : __libc_single_threaded;
+}
+
+/* closes: the staging files may be given back, when the program has no other thread. */
 static void commit(bool closes)
 {
     struct call c;
 
     call_begin(&c);
+    if (c.v != NULL)
+        vfs_stop(c.v);
+    closes = closes && is_last_thread();
     if (c.v != NULL && closes)
         files_leave(c.v);
     else if (c.v != NULL)
         files_commit_own(c.v);
+    if (c.v != NULL)
+        vfs_flush(c.v);
     call_end(&c);
 }
 
@@ -38,19 +52,19 @@ static void at_exit(void *unused)
     if (volume_if_any() == NULL)
         return;
     streams_flush();
-    commit(__libc_single_threaded);
+    commit(true);
 }
 
 static void at_quick(void *unused)
 {
     if (volume_if_any() != NULL)
-        commit(__libc_single_threaded);
+        commit(true);
 }
 
 EXPORT void _exit(int status)
 {
     if (volume_if_any() != NULL && !guard_inside())
-        commit(__libc_single_threaded);
+        commit(true);
     REAL(_exit)(status);
     __builtin_unreachable();
 }

@@ -1,6 +1,7 @@
 /*
  * wrap_ids.c - calls that change who the program is: its ids are kept by core, which is told.
- * unshare and setns change what they are called (user namespaces).
+ * unshare and setns change what they are called (user namespaces).  What is pending is sent before:
+ * another user does not come to it, and must see it.
  */
 #include "core/base/process.h"
 #include "preload/preload.h"
@@ -8,10 +9,23 @@
 #include <grp.h>
 #include <sched.h>
 
+static void before_change(void)
+{
+    struct call c;
+
+    if (volume_if_any() == NULL || guard_inside())
+        return;
+    call_begin(&c);
+    if (c.v != NULL)
+        vfs_flush(c.v);
+    call_end(&c);
+}
+
 /* clang-format off */
 #define IDS_CALL(name, params, args)       \
     EXPORT int name params                 \
     {                                      \
+        before_change();                   \
         int rc = REAL(name) args;          \
         process_ids_changed();             \
         return rc;                         \

@@ -142,6 +142,9 @@ bool lx_reserved(const struct lx_walk *w); /* a name at the root that stock answ
 
 int lx_may_add(struct lx *x, const struct lx_walk *w);
 int lx_must_be_free(struct lx *x, const struct lx_walk *w, bool is_dir);
+/* What a new inode of op begins with, in directory `dir` with attributes d. */
+struct attr lx_new_attr(const struct lx *x, uint64_t dir, const struct attr *d, uint8_t type,
+                        uint16_t mode);
 int lx_create(struct lx *x, struct lx_walk *w, uint8_t type, uint16_t mode, const char *target,
               size_t len, struct attr *out);
 /* May op->ino, which takes so much space, be made as w->name, which is free? */
@@ -167,6 +170,7 @@ int lx_drop_dir(struct lx *x, uint64_t ino);
 
 bool lx_kill_priv(struct lx *x, struct attr *a);       /* when the op says so */
 bool lx_drop_priv(const struct lx *x, struct attr *a); /* setuid, setgid; true: mode changed */
+void lx_written(struct lx *x, struct attr *a, uint64_t length); /* attributes after OP_WRITE */
 int lx_truncate(struct lx *x, uint64_t ino, struct attr *a, uint64_t len);
 int lx_purge(struct lx *x, uint64_t ino, uint64_t length); /* slices freed go to res->extra */
 /* One reference less of a slice (u64 id, u32 size); without one left it goes to `freed`. */

@@ -208,6 +208,17 @@ int lx_push_items(struct lx *x, uint64_t ino, const uint8_t *p, size_t n)
     return rc;
 }
 
+void lx_written(struct lx *x, struct attr *a, uint64_t length)
+{
+    if (x->op->mode != 0)
+        a->mode &= (uint16_t) ~(x->op->mode & (S_ISUID | S_ISGID));
+    else
+        lx_kill_priv(x, a);
+    a->length = length;
+    stamp(a, x->op->mtime);
+    a->ctime = x->op->now;
+}
+
 int lx_op_write(struct lx *x)
 {
     uint64_t ino = x->op->base, end;
@@ -233,13 +244,7 @@ int lx_op_write(struct lx *x)
     rc = lx_room_resize(x, ino, &a, space);
     if (rc < 0)
         return rc;
-    if (x->op->mode != 0)
-        a.mode &= (uint16_t) ~(x->op->mode & (S_ISUID | S_ISGID));
-    else
-        lx_kill_priv(x, &a);
-    a.length = length;
-    stamp(&a, x->op->mtime);
-    a.ctime = x->op->now;
+    lx_written(x, &a, length);
     rc = lx_save(x, ino, &a);
     if (rc == 0)
         rc = lx_push_items(x, ino, x->op->data, x->op->data_len);

@@ -49,21 +49,25 @@ uint16_t meta_new_mode(const struct op_cred *cred, const struct attr *dir, uint8
     return mode & (uint16_t)~umask;
 }
 
-static struct attr new_attr(struct lx *x, const struct lx_walk *w, uint8_t type)
+struct attr lx_new_attr(const struct lx *x, uint64_t dir, const struct attr *d, uint8_t type,
+                        uint16_t mode)
 {
     const struct op *op = x->op;
-    struct attr a = {.type = type, .parent = w->dir, .nlink = 1};
-    a.flags = w->a.flags & ATTR_SKIP_TRASH;
-    a.tier = w->a.tier;
+    struct attr a = {.type = type, .parent = dir, .nlink = 1};
+    a.flags = d->flags & ATTR_SKIP_TRASH;
+    a.tier = d->tier;
     a.uid = op->cred.uid;
-    a.gid = (w->a.mode & S_ISGID) != 0 ? w->a.gid : op->cred.gid;
+    a.gid = (d->mode & S_ISGID) != 0 ? d->gid : op->cred.gid;
     a.atime = a.mtime = a.ctime = op->now;
+    a.mode = type == TYPE_SYMLINK ? 0777 : meta_new_mode(&op->cred, d, type, mode, op->umask);
     if (type == TYPE_DIRECTORY) {
         a.nlink = 2;
         a.length = 4096;
-    }
-    if (type == TYPE_BLOCKDEV || type == TYPE_CHARDEV)
+    } else if (type == TYPE_SYMLINK) {
+        a.length = op->data_len;
+    } else if (type == TYPE_BLOCKDEV || type == TYPE_CHARDEV) {
         a.rdev = op->rdev;
+    }
     return a;
 }
 
@@ -113,10 +117,7 @@ int lx_create(struct lx *x, struct lx_walk *w, uint8_t type, uint16_t mode, cons
     int rc = lx_new_refused(x, w, 4096);
     if (rc < 0)
         return rc;
-    struct attr a = new_attr(x, w, type);
-    a.mode = target != NULL ? 0777 : meta_new_mode(&x->op->cred, &w->a, type, mode, x->op->umask);
-    if (target != NULL)
-        a.length = len;
+    struct attr a = lx_new_attr(x, w->dir, &w->a, type, mode);
     rc = lx_save(x, ino, &a);
     if (rc == 0 && target != NULL) {
         lx_key(key, 's', ino);

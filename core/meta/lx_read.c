@@ -268,5 +268,9 @@ int lx_op_statfs(struct lx *x)
             memcpy(text, v.len > 0 ? v.data : "", v.len);
         buf_add_be64(&x->res->extra, (uint64_t)strtoll(text, NULL, 10));
     }
+    bool quotas = false;
+    if (rc == 0)
+        rc = lx_any(x, "dirQuota", &quotas);
+    buf_add_be64(&x->res->extra, quotas);
     return rc;
 }

@@ -56,6 +56,40 @@ uint16_t meta_lost_bits(const struct op_cred *cred, const struct attr *a);
 int meta_new_inode(struct meta *m, uint64_t *ino);
 int meta_new_slice(struct meta *m, uint64_t *id);
 
+/* --- changes acknowledged early (DESIGN 5 to 8) ------------------------------------------------
+ */
+
+/* What packs and blocks are is the caller's business.  Called with locks held: they must not call
+ * meta.  pack and seal NULL: there are none. */
+struct meta_hooks {
+    void *ctx;
+    /* Appends to the pack of slice `id`, made when it is new; *off is where.  Packs of other slices
+     * may be sealed meanwhile, this one not.  -ENOSPC: it would grow beyond a block; -errno: no
+     * pack can be made here.  Called with the queue's lock held: soon, and without calling meta. */
+    int (*pack)(void *ctx, uint64_t id, const void *bytes, uint32_t len, uint32_t *off);
+    /* The pack of slice `id` grows no more; its block is in the store when this returns 0, and
+     * *size its bytes.  By any process, and again: the same answer. */
+    int (*seal)(void *ctx, uint64_t id, uint32_t *size);
+    /* Nothing names the slice: its blocks go.  0 or -errno. */
+    int (*drop)(void *ctx, uint64_t id, uint32_t size);
+    /* Acts as the user of the staging area from true to false, in this thread. */
+    void (*act)(void *ctx, bool begin);
+};
+
+/* From here on changes are acknowledged early where that is certain, and processes that share `dir`
+ * (CACHE/UUID.UID) see each other's.  Called after meta_setting(), and again when the directory is
+ * another one.  0, or -errno with one line in err: everything then goes to the store at once. */
+int meta_batch(struct meta *m, const char *dir, const struct meta_hooks *hooks, char *err,
+               size_t errlen);
+/* Everything acknowledged, by this process and others of the user on this host, is in the store.
+ * 0 or -errno: it is still kept, and sent later. */
+int meta_flush(struct meta *m);
+/* Ends the thread that sends what is old: from here on only meta_flush() and other calls do. */
+void meta_stop(struct meta *m);
+bool meta_is_pending(const struct meta *m); /* would meta_flush() send anything of this process? */
+/* What was acknowledged of this inode and refused by the store afterwards: -errno, once; 0:
+ * nothing. A directory answers for its entries. */
+int meta_deferred(struct meta *m, uint64_t ino);
 /* Keeps (id, size) pairs whose blocks are gone; an OP_FORGET goes with the next call or at close.
  */
 void meta_forget_later(struct meta *m, uint64_t id, uint32_t size);

@@ -34,8 +34,11 @@ struct meta {
     uint64_t read_at_ms;
     uint32_t epoch; /* the engine's when it was read */
     bool is_stale;
-    int dead; /* -errno when the volume must not be touched any more */
+    int dead;                /* -errno when the volume must not be touched any more */
+    pthread_mutex_t id_lock; /* the next two; taken last */
     struct id_range ids[2];
+    struct id_range ahead[2];      /* taken in the background */
+    struct batch *batch;           /* NULL: every change is sent at once */
     struct metrics *metrics;       /* borrowed */
     struct engine_traffic counted; /* of the engine's, in metrics already */
     uint8_t forget[FORGET_MAX * FORGET_BYTES];
@@ -50,5 +53,13 @@ int meta_fail(struct meta *m, int rc, const char *fmt, ...) __attribute__((forma
 int meta_engine_failed(struct meta *m, int rc);
 /* Under the lock, what every call begins with: the volume may be used, and its setting is fresh. */
 int meta_ready(struct meta *m);
+struct op_env meta_env(const struct meta *m);
+void meta_drop_ids(struct meta *m); /* ids of ours that the server may give to someone else */
+/* Takes the next range before this one is used up. */
+void meta_prime_ids(struct meta *m);
+void meta_forget_locked(struct meta *m, uint64_t id, uint32_t size);
+void meta_send_forgotten(struct meta *m);
+void meta_forgotten(struct meta *m, struct op_result *res); /* the answer; freed */
+int meta_flush_own(struct meta *m); /* meta_flush() of this process's changes only */
 
 #endif

@@ -72,7 +72,7 @@ static void note_reconnect(struct meta *m)
     uint32_t epoch = m->engine->ops->epoch(m->engine);
 
     if (epoch != m->epoch) {
-        memset(m->ids, 0, sizeof(m->ids));
+        meta_drop_ids(m);
         m->is_stale = true;
     }
     m->epoch = epoch;
@@ -80,8 +80,10 @@ static void note_reconnect(struct meta *m)
 
 int meta_ready(struct meta *m)
 {
-    if (m->dead)
+    if (m->dead) {
+        meta_drop_ids(m);
         return m->dead;
+    }
     note_reconnect(m);
     if (m->setting && !m->is_stale && clock_mono_ms() - m->read_at_ms < SETTING_FRESH_MS)
         return 0;

@@ -48,7 +48,7 @@ enum op_kind {
                   already */
     OP_GETXATTR,  /* R. path2 = name; extra: value */
     OP_LISTXATTR, /* R. extra: names, each ended by NUL */
-    OP_STATFS,    /* R. extra: i64 usedSpace, i64 totalInodes */
+    OP_STATFS,    /* R. extra: i64 usedSpace, i64 totalInodes, i64 not 0: directories have quotas */
     OP_PATHOF,    /* R. base = directory inode.  extra: its path below the root, "/a/b" ("" for the
                      root) */
     OP_MKNOD,     /* file, fifo, device, socket: ino, mode (type<<12 | bits), umask, rdev */
@@ -123,6 +123,11 @@ struct op_cred {
     const uint32_t *groups;
 };
 
+struct op_content {
+    const void *bytes;
+    uint32_t len;
+};
+
 struct op {
     uint8_t kind;
     uint16_t umask;
@@ -138,6 +143,12 @@ struct op {
     const char *path, *path2; /* NULL is "" */
     const void *data;
     uint32_t data_len;
+    /* OP_WRITE, instead of data: all bytes of a file that has none yet, for the pack of the pending
+     * group.  Only meta_call() knows it, and only where the op is acknowledged early: else the
+     * answer is -EAGAIN, and the caller writes a slice. */
+    const struct op_content *content;
+    uint64_t
+        pack; /* of a queued op: slice among its records whose size is not final; never encoded */
 };
 
 /* op_result.code beside 0 and -errno */

@@ -118,7 +118,10 @@ int vfs_keep_locks(struct vfs *v, const struct vfs_fd *f)
 
 int vfs_fsync(struct vfs *v, int fd, const struct vfs_fd *f)
 {
-    return vfs_commit(v, fd, f);
+    int rc = vfs_commit(v, fd, f);
+    if (rc == 0)
+        rc = vfs_flush(v);
+    return rc == 0 ? meta_deferred(v->meta, f->ino) : rc;
 }
 
 void vfs_release(struct vfs *v, const struct vfs_fd *f)

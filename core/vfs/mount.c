@@ -79,6 +79,38 @@ static uint64_t device_of(const char *uuid)
     return UINT64_C(0x7a00000) | (h & 0xfffff); /* an unassigned major, so no real device */
 }
 
+/* A hook of meta. */
+static int drop_slice(void *ctx, uint64_t id, uint32_t size)
+{
+    struct vfs *v = ctx;
+    struct staging_owner owner;
+    staging_enter(v->staging, &owner);
+    int rc = store_delete_slice(v->store, id, size);
+    staging_leave(&owner);
+    return rc;
+}
+
+static void act_as_owner(void *ctx, bool begin)
+{
+    static __thread struct staging_owner owner;
+    const struct vfs *v = ctx;
+    if (begin)
+        staging_enter(v->staging, &owner);
+    else
+        staging_leave(&owner);
+}
+
+static void begin_batching(struct vfs *v)
+{
+    const struct meta_hooks hooks = {.ctx = v, .drop = drop_slice, .act = act_as_owner};
+    char why[400];
+    if (v->batching)
+        return;
+    v->batching = meta_batch(v->meta, staging_area(v->staging), &hooks, why, sizeof why) == 0;
+    if (!v->batching)
+        log_once(LOG_WARN, "%s: each change is sent at once", why);
+}
+
 static int make_ready(struct vfs *v)
 {
     const struct setting *s;
@@ -106,6 +138,7 @@ static int make_ready(struct vfs *v)
         metrics_open(staging_area(v->staging), &v->metrics);
         meta_set_metrics(v->meta, v->metrics);
     }
+    begin_batching(v);
     v->dev = device_of(s->uuid);
     atomic_store(&v->ready, true);
     return 0;
@@ -122,6 +155,8 @@ static int change_user(struct vfs *v)
     if (rc < 0)
         return vfs_fail(v, rc, "%s: %s", v->config.prefix, why);
     v->staging = fresh;
+    v->batching = false;
+    begin_batching(v);
     return 0;
 }
 
@@ -137,13 +172,6 @@ int vfs_ready(struct vfs *v)
     return rc;
 }
 
-/* Every change is in the store before its call returns. */
-int vfs_flush(struct vfs *v)
-{
-    (void)v;
-    return 0;
-}
-
 const char *vfs_error(struct vfs *v)
 {
     return v->error[0] != '\0' ? v->error : meta_error(v->meta);
@@ -152,6 +180,24 @@ const char *vfs_error(struct vfs *v)
 const char *vfs_prefix(const struct vfs *v)
 {
     return v->config.prefix;
+}
+
+int vfs_flush(struct vfs *v)
+{
+    if (!atomic_load(&v->ready))
+        return 0;
+    int rc = meta_flush(v->meta);
+    return rc < 0 ? vfs_fail(v, rc, "%s: %s", v->config.prefix, meta_error(v->meta)) : 0;
+}
+
+void vfs_stop(struct vfs *v)
+{
+    meta_stop(v->meta);
+}
+
+bool vfs_is_pending(const struct vfs *v)
+{
+    return atomic_load(&v->ready) && meta_is_pending(v->meta);
 }
 
 void vfs_before_fork(struct vfs *v)

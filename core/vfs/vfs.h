@@ -69,9 +69,6 @@ int vfs_mount(const struct config *c, struct vfs **out, char *err, size_t errlen
 /* Connects and opens staging and store; called by every function below when needed.  0 or -errno,
  * the reason is in vfs_error(). */
 int vfs_ready(struct vfs *v);
-/* Everything acknowledged so far is in the store: 0 or -errno.  What open files hold is the
- * caller's to commit before. */
-int vfs_flush(struct vfs *v);
 void vfs_unmount(struct vfs *v); /* commits nothing; NULL is fine */
 const char *vfs_error(struct vfs *v);
 const char *vfs_prefix(const struct vfs *v);
@@ -100,6 +97,12 @@ int vfs_commit(struct vfs *v, int fd, const struct vfs_fd *f);
 /* Closes at the end of the process.  What is borrowed is committed only when nobody else holds the
  * file: half of what its owner is writing would be published otherwise. */
 int vfs_leave(struct vfs *v, int fd, const struct vfs_fd *f);
+/* A barrier: every change acknowledged by the processes of this user on this host is in the store,
+ * for other hosts to see.  Nothing is committed.  0 or -errno: what is pending stays so. */
+int vfs_flush(struct vfs *v);
+/* The end of the process comes: what is pending is sent by vfs_flush() alone from here on. */
+void vfs_stop(struct vfs *v);
+bool vfs_is_pending(const struct vfs *v); /* would that send anything of this process?  A load */
 int vfs_fsync(struct vfs *v, int fd, const struct vfs_fd *f);
 /* The program is about to take record locks (fcntl F_SETLK, lockf): no close of ours may drop them
  * from now on.  Until vfs_close() or vfs_release(), when the kernel drops them. */

@@ -44,6 +44,7 @@ struct vfs {
     struct meta *meta;
     pthread_mutex_t lock; /* the fields below */
     atomic_bool ready;
+    bool batching; /* meta_batch() was told where */
     struct store *store;
     struct staging *staging;
     struct metrics *metrics; /* of that area */

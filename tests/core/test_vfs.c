@@ -88,6 +88,13 @@ static int teardown(void)
     return 0;
 }
 
+/* The other host, after it was told. */
+static struct vfs *other(void)
+{
+    CU_ASSERT_EQUAL(vfs_flush(here), 0);
+    return there;
+}
+
 static struct vfs_loc *at(const char *path)
 {
     static struct vfs_loc loc[4];
@@ -153,15 +160,15 @@ static void test_small(void)
 {
     write_file(here, "small", O_CREAT | O_EXCL | O_WRONLY, "hello\n", 6);
     CU_ASSERT(holds(here, "small", "hello\n", 6));
-    CU_ASSERT(holds(there, "small", "hello\n", 6));
-    write_file(there, "small", O_WRONLY | O_APPEND, "more\n", 5);
+    CU_ASSERT(holds(other(), "small", "hello\n", 6));
+    write_file(other(), "small", O_WRONLY | O_APPEND, "more\n", 5);
     CU_ASSERT(holds(here, "small", "hello\nmore\n", 11));
     write_file(here, "small", O_WRONLY | O_TRUNC, "new", 3);
-    CU_ASSERT(holds(there, "small", "new", 3));
+    CU_ASSERT(holds(other(), "small", "new", 3));
     write_file(here, "small", O_RDWR, "N", 1);
-    CU_ASSERT(holds(there, "small", "New", 3));
+    CU_ASSERT(holds(other(), "small", "New", 3));
     write_file(here, "empty", O_CREAT | O_WRONLY, "", 0);
-    CU_ASSERT(holds(there, "empty", "", 0));
+    CU_ASSERT(holds(other(), "empty", "", 0));
 }
 
 static void test_errnos(void)
@@ -187,7 +194,7 @@ static void test_borders(void)
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         uint8_t *p = pattern(sizes[i], (unsigned)i);
         write_file(here, "border", O_CREAT | O_TRUNC | O_WRONLY, p, sizes[i]);
-        CU_ASSERT(holds(there, "border", p, sizes[i]));
+        CU_ASSERT(holds(other(), "border", p, sizes[i]));
         CU_ASSERT(holds(here, "border", p, sizes[i]));
         free(p);
     }
@@ -217,7 +224,7 @@ static void test_growing(void)
     memset(p + 77, 'z', 10); /* a write far below what is kept */
     CU_ASSERT_EQUAL(put(here, fd, &f, p + 77, 10, 77), 10);
     CU_ASSERT_EQUAL(vfs_close(here, fd, &f), 0);
-    CU_ASSERT(holds(there, "grow", p, n));
+    CU_ASSERT(holds(other(), "grow", p, n));
     free(p);
     CU_ASSERT_EQUAL(vfs_unlink(here, at("grow")), 0);
 }
@@ -251,13 +258,13 @@ static void test_random_writes(void)
             CU_ASSERT_EQUAL(vfs_fsync(here, fd, &f), 0);
         if (i % 50 == 49) {
             CU_ASSERT_EQUAL(vfs_close(here, fd, &f), 0);
-            CU_ASSERT(holds(there, "random", model, size));
+            CU_ASSERT(holds(other(), "random", model, size));
             fd = vfs_open(here, at("random"), O_RDWR, 0, &f);
             CU_ASSERT_FATAL(fd >= 0);
         }
     }
     vfs_close(here, fd, &f);
-    CU_ASSERT(holds(there, "random", model, size));
+    CU_ASSERT(holds(other(), "random", model, size));
     free(model);
 }
 
@@ -271,7 +278,7 @@ static void test_unseen_writes(void)
     memcpy(p + 100, "kernel", 6);
     CU_ASSERT_EQUAL(pwrite(fd, "kernel", 6, 100), 6); /* as stdio or a static program would */
     CU_ASSERT_EQUAL(vfs_close(here, fd, &f), 0);
-    CU_ASSERT(holds(there, "direct", p, 3 * BLOCK));
+    CU_ASSERT(holds(other(), "direct", p, 3 * BLOCK));
 
     fd = vfs_open(here, at("direct"), O_RDWR, 0, &f);
     CU_ASSERT_EQUAL(vfs_direct(here, fd, &f, VFS_USE_MAP_WRITE), 0);
@@ -282,7 +289,7 @@ static void test_unseen_writes(void)
     memcpy(p + BLOCK, "mapped", 6);
     munmap(map, 3 * BLOCK);
     CU_ASSERT_EQUAL(vfs_close(here, fd, &f), 0);
-    CU_ASSERT(holds(there, "direct", p, 3 * BLOCK));
+    CU_ASSERT(holds(other(), "direct", p, 3 * BLOCK));
     free(p);
 }
 
@@ -315,10 +322,10 @@ static void test_tmpfile(void)
     CU_ASSERT(vfs_fstat(here, fd, &f, &st) == 0 && st.attr.nlink == 0);
     CU_ASSERT_EQUAL(vfs_link_fd(here, fd, &f, at("small")), -EEXIST);
     CU_ASSERT_EQUAL(vfs_link_fd(here, fd, &f, at("tmp/named")), 0);
-    CU_ASSERT(holds(there, "tmp/named", "unnamed", 7));
+    CU_ASSERT(holds(other(), "tmp/named", "unnamed", 7));
     CU_ASSERT_EQUAL(put(here, fd, &f, "!", 1, -1), 1);
     CU_ASSERT_EQUAL(vfs_close(here, fd, &f), 0);
-    CU_ASSERT(holds(there, "tmp/named", "unnamed!", 8));
+    CU_ASSERT(holds(other(), "tmp/named", "unnamed!", 8));
 }
 
 static void test_times_after_data(void)
@@ -331,7 +338,7 @@ static void test_times_after_data(void)
     CU_ASSERT_EQUAL(put(here, fd, &f, "data", 4, -1), 4);
     CU_ASSERT_EQUAL(vfs_fsetattr(here, fd, &f, &s), 0);
     CU_ASSERT_EQUAL(vfs_close(here, fd, &f), 0);
-    CU_ASSERT_EQUAL(vfs_stat(there, at("times"), false, &st), 0);
+    CU_ASSERT_EQUAL(vfs_stat(other(), at("times"), false, &st), 0);
     CU_ASSERT(st.attr.mtime.sec == 1234567890 && st.attr.mtime.nsec == 42);
     CU_ASSERT(st.attr.mode == 0600 && st.attr.length == 4);
     /* by path, while another descriptor has unwritten data */
@@ -339,7 +346,7 @@ static void test_times_after_data(void)
     CU_ASSERT_EQUAL(put(here, fd, &f, "more", 4, -1), 4);
     CU_ASSERT_EQUAL(vfs_setattr(here, at("times"), false, &s), 0);
     CU_ASSERT_EQUAL(vfs_close(here, fd, &f), 0);
-    CU_ASSERT_EQUAL(vfs_stat(there, at("times"), false, &st), 0);
+    CU_ASSERT_EQUAL(vfs_stat(other(), at("times"), false, &st), 0);
     CU_ASSERT(st.attr.mtime.sec == 1234567890 && st.attr.length == 8);
 }
 
@@ -351,14 +358,14 @@ static void test_shared_on_host(void)
     int fd = vfs_open(here, at("shared"), O_CREAT | O_WRONLY | O_APPEND, 0644, &f);
     CU_ASSERT_EQUAL(put(here, fd, &f, "first ", 6, -1), 6);
     CU_ASSERT(vfs_stat(here, at("shared"), false, &st) == 0 && st.attr.length == 6);
-    CU_ASSERT(vfs_stat(there, at("shared"), false, &st) == 0 && st.attr.length == 0);
+    CU_ASSERT(vfs_stat(other(), at("shared"), false, &st) == 0 && st.attr.length == 0);
     int fd2 = vfs_open(here, at("shared"), O_RDWR | O_APPEND, 0, &g);
     CU_ASSERT_EQUAL(g.slot, f.slot);
     CU_ASSERT_EQUAL(put(here, fd2, &g, "second", 6, -1), 6);
     CU_ASSERT_EQUAL(get(here, fd2, &g, got, 32, 0), 12);
     CU_ASSERT_STRING_EQUAL(got, "first second");
     CU_ASSERT_EQUAL(vfs_close(here, fd, &f), 0);
-    CU_ASSERT(holds(there, "shared", "first second", 12));
+    CU_ASSERT(holds(other(), "shared", "first second", 12));
     CU_ASSERT_EQUAL(vfs_close(here, fd2, &g), 0);
 }
 
@@ -441,15 +448,15 @@ static void test_store_gone(void)
     snprintf(cmd, sizeof cmd, "mv %s/bucket0/testvol/chunks %s/away", server_dir(server),
              server_dir(server));
     CU_ASSERT_EQUAL(system(cmd), 0);
-    int fd = vfs_open(there, at("lost"), O_RDONLY, 0, &f);
+    int fd = vfs_open(other(), at("lost"), O_RDONLY, 0, &f);
     CU_ASSERT_FATAL(fd >= 0);
-    CU_ASSERT_EQUAL(get(there, fd, &f, got, 4, 0), -EIO);
+    CU_ASSERT_EQUAL(get(other(), fd, &f, got, 4, 0), -EIO);
     snprintf(cmd, sizeof cmd,
              "rm -rf %s/bucket0/testvol/chunks; mv %s/away %s/bucket0/testvol/chunks",
              server_dir(server), server_dir(server), server_dir(server));
     CU_ASSERT_EQUAL(system(cmd), 0);
-    CU_ASSERT_EQUAL(get(there, fd, &f, got, 4, 0), 4);
-    vfs_close(there, fd, &f);
+    CU_ASSERT_EQUAL(get(other(), fd, &f, got, 4, 0), 4);
+    vfs_close(other(), fd, &f);
 }
 
 int main(void)

@@ -257,8 +257,8 @@ static int visit(void *ctx, const struct engine_item *item)
 {
     struct items *s = ctx;
     struct buf b = {0};
-    if (item->key_len == 7 && memcmp(item->key, "setting", 7) == 0)
-        return 0; /* differs in its Bucket */
+    if ((item->key_len == 7 && memcmp(item->key, "setting", 7) == 0) || item->key[0] == '~')
+        return 0; /* differs in its Bucket; names the queue of who sent */
     buf_printf(&b, "%.*s %c ", (int)item->key_len, item->key, item->type);
     if (item->type == 'l') {
         if (strncmp(s->list, item->key, item->key_len) != 0 || s->list[item->key_len] != '\0')
@@ -289,7 +289,9 @@ int three_dump(struct world *w, struct buf *out)
 {
     struct engine *e = meta_engine(w->vfs->meta);
     struct items s = {0};
-    int rc = e->ops->scan(e, "*", visit, &s);
+    int rc = vfs_flush(w->vfs);
+    if (rc == 0)
+        rc = e->ops->scan(e, "*", visit, &s);
     if (s.n > 0)
         qsort(s.item, s.n, sizeof(*s.item), by_line);
     for (size_t i = 0; i < s.n; i++) {

@@ -1,0 +1,27 @@
+/*
+ * shared - files mapped by several processes, and mutexes in them that survive a killed holder.
+ *
+ * Layer: base.
+ */
+#ifndef JFSPRE_CORE_BASE_SHARED_H
+#define JFSPRE_CORE_BASE_SHARED_H
+
+#include <pthread.h>
+#include <stddef.h>
+
+/* Makes (0600) or opens the file, gives it at least `bytes` of size, reserves the first `backed`
+ * bytes on the file system (a full one must answer here and not with SIGBUS at a store), maps
+ * `bytes` of it and runs lay_out() under a lock that no other process holds meanwhile and that ends
+ * with its holder.  0 and *out (munmap()), or -errno, lay_out()'s included. */
+int shared_map(const char *path, size_t bytes, size_t backed, int (*lay_out)(void *at, void *ctx),
+               void *ctx, void **out);
+/* Reserves bytes [0, backed) of such a file.  -ENOSPC and the like. */
+int shared_back(const char *path, size_t backed);
+
+void shared_mutex_init(pthread_mutex_t *m); /* robust, process-shared */
+/* 0; 1: its last holder was killed, look at what it guards; -errno. */
+int shared_lock(pthread_mutex_t *m);
+/* The same, waiting at most ms: -ETIMEDOUT. */
+int shared_lock_for(pthread_mutex_t *m, unsigned ms);
+
+#endif

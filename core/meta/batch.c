@@ -1,0 +1,135 @@
+/*
+ * batch.c - the accumulator's life in a process: begun at the first call, its queue claimed at the
+ * first early change, forgotten in a forked child.
+ */
+#include "core/meta/batch.h"
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/process.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SETTING_BELIEVED_MS 12000
+
+static void init_sync(struct batch *b)
+{
+    pthread_condattr_t c;
+    pthread_mutex_init(&b->known, NULL);
+    pthread_condattr_init(&c);
+    pthread_condattr_setclock(&c, CLOCK_MONOTONIC);
+    pthread_cond_init(&b->wake, &c);
+    pthread_condattr_destroy(&c);
+}
+
+int meta_batch(struct meta *m, const char *dir, const struct meta_hooks *hooks, char *err,
+               size_t errlen)
+{
+    struct batch *b = calloc(1, sizeof(*b));
+    int rc = b == NULL ? -ENOMEM : board_open(dir, &b->board, err, errlen);
+    if (rc == 0)
+        rc = overlay_new(b->board, &b->overlay);
+    if (rc < 0) {
+        if (b != NULL)
+            board_close(b->board);
+        free(b);
+        return rc;
+    }
+    b->m = m;
+    b->params = &m->engine->params;
+    b->hooks = *hooks;
+    b->uid = geteuid();
+    board_set_owner(b->board, hooks->act, hooks->ctx);
+    init_sync(b);
+    meta_stop(m);
+    meta_lock(m);
+    /* An older one stays mapped, other threads may be in it; its queue is drained by its user. */
+    m->batch = b;
+    meta_unlock(m);
+    return 0;
+}
+
+void meta_stop(struct meta *m)
+{
+    if (m->batch != NULL && m->owner == process_id())
+        flusher_stop(m->batch);
+}
+
+void batch_free(struct batch *b)
+{
+    if (b == NULL)
+        return;
+    queue_close(b->queue);
+    overlay_free(b->overlay);
+    board_close(b->board);
+    pthread_mutex_destroy(&b->known);
+    pthread_cond_destroy(&b->wake);
+    free(b);
+}
+
+/* In the child: what is pending is the parent's, and so is what it knew. */
+void batch_after_fork(struct batch *b)
+{
+    if (b == NULL)
+        return;
+    init_sync(b);
+    queue_forget(b->queue);
+    board_after_fork(b->board);
+    overlay_clear(b->overlay);
+    b->queue = NULL;
+    b->no_queue = b->has_thread = b->stop = b->kicked = false;
+    b->oldest_ms = b->fresh_slice = 0;
+    b->changes = b->n_deferred = 0;
+    b->usable_until_ms = 0;
+}
+
+void batch_refresh(struct batch *b, const struct op_env *env, const struct op_result *usage)
+{
+    pthread_mutex_lock(&b->known);
+    b->env = *env;
+    if (usage != NULL && usage->code == 0 && usage->extra.len >= 24) {
+        uint64_t space = get_be64(usage->extra.data), inodes = get_be64(usage->extra.data + 8);
+        bool quotas = get_be64(usage->extra.data + 16) != 0;
+        /* Near a limit every change asks; directory quotas are many limits, whose use is not known
+         * here. */
+        b->may_grow =
+            !quotas &&
+            (env->capacity_bytes == 0 || space + env->capacity_bytes / 20 < env->capacity_bytes) &&
+            (env->inodes == 0 || inodes + 10000 < env->inodes);
+        b->usage_at_ms = clock_mono_ms();
+    }
+    b->usable_until_ms = clock_mono_ms() + SETTING_BELIEVED_MS;
+    pthread_mutex_unlock(&b->known);
+}
+
+bool batch_enter(struct batch *b)
+{
+    if (b == NULL || !b->params->batchwrite || b->trouble < 0)
+        return false;
+    pthread_mutex_lock(&b->known);
+    if (clock_mono_ms() < b->usable_until_ms)
+        return true;
+    pthread_mutex_unlock(&b->known);
+    return false;
+}
+
+void batch_leave(struct batch *b)
+{
+    pthread_mutex_unlock(&b->known);
+}
+
+struct queue *batch_queue(struct batch *b)
+{
+    if (b->queue != NULL || b->no_queue)
+        return b->queue;
+    int rc = queue_claim(b->board, &b->queue);
+    if (rc < 0) {
+        b->no_queue = true;
+        log_once(LOG_WARN, "no queue for pending changes (%s): each is sent at once",
+                 strerror(-rc));
+    }
+    return b->queue;
+}

@@ -1,0 +1,109 @@
+/*
+ * batch - changes acknowledged before the store has them: what the files early.c, learn.c, drain.c,
+ * deferred.c, flusher.c and batch.c share.  DESIGN 5 to 8.
+ *
+ *   meta_call() -> early_call(): decided here, queued (early.c)
+ *               -> or asked: what is pending is sent before it, in the same round trip (drain.c),
+ *                  and the answer is learned from (learn.c)
+ *
+ * Locks: meta's lock (the connection), then `known` (overlay, ids, open group), then the queue's.
+ * `known` is never held over a round trip.
+ *
+ * Layer: meta, internal.
+ */
+#ifndef JFSPRE_CORE_META_BATCH_H
+#define JFSPRE_CORE_META_BATCH_H
+
+#include "core/meta/meta_internal.h"
+#include "core/meta/overlay.h"
+
+#include <stdatomic.h>
+
+#define DEFERRED_MAX 64
+#define FIRST_SYNC   2 /* changes of a process that are sent at once: touch never gets a queue */
+
+/* An error found after its change was acknowledged. */
+struct deferred {
+    uint64_t ino, dir; /* 0: none */
+    int code;
+};
+
+struct batch {
+    struct meta *m;
+    const struct batch_params *params;
+    struct meta_hooks hooks;
+    struct board *board;
+    struct queue *queue; /* NULL: not needed yet, or none to be had */
+    bool no_queue;
+    _Atomic int trouble;   /* -errno of the last drain: changes wait for the store again */
+    uint32_t uid;          /* whose staging area it is in */
+    pthread_mutex_t known; /* guards what follows */
+    struct overlay *overlay;
+    uint64_t fresh_slice;     /* for the next pack; 0: none taken yet */
+    uint64_t early;           /* changes acknowledged early, ever */
+    uint32_t changes;         /* changes in all, as far as FIRST_SYNC goes */
+    uint64_t exclusive;       /* board_exclusive() when last asked */
+    uint64_t usable_until_ms; /* the setting is believed until then */
+    bool may_grow;            /* no limit and no quota is near */
+    uint64_t usage_at_ms;     /* when that was asked; 0: never */
+    struct op_env env;
+    struct deferred deferred[DEFERRED_MAX];
+    uint32_t n_deferred;
+    uint64_t confirming; /* inode whose OP_MAKE is waited for */
+    int confirmed;       /* what became of it */
+    uint64_t oldest_ms;  /* of what is pending here; 0: nothing */
+    /* flusher.c */
+    pthread_t thread;
+    pthread_cond_t wake;
+    bool has_thread, stop, kicked;
+};
+
+/* --- early.c: what the store will do ---------------------------------------------------------- */
+
+/* True: op is decided, *res is its answer, and a change is queued.  Locked. */
+bool early_call(struct batch *b, const struct op *op, struct op_result *res);
+
+/* --- learn.c: what the store did -------------------------------------------------------------- */
+
+/* Marks what a change is about to touch.  before: what the op's answer depends on is decided after
+ * this.  Not locked. */
+void learn_before(struct batch *b, const struct op *ops, size_t n);
+/* early: b->early when the ops were sent.  Locks. */
+void learn_after(struct batch *b, const struct op *ops, size_t n, const struct op_result *res,
+                 uint64_t since, uint64_t early);
+/* An op for the same round trip whose answer makes early ones possible.  False: none is wanted. */
+bool learn_more(struct batch *b, const struct op *ops, size_t n, struct op *more);
+
+/* --- drain.c ---------------------------------------------------------------------------------- */
+
+/* Under meta's lock: sends what is pending in this process's queue, and in others' when `others`;
+ * then `call` (may be NULL) in the same round trip.  Answers what became of the call; without one,
+ * whether all was sent. */
+int drain(struct batch *b, bool others, struct engine_request *call);
+bool drain_needed(struct batch *b, bool others);
+
+/* --- deferred.c ------------------------------------------------------------------------------- */
+
+/* An acknowledged op was refused.  Under meta's lock. */
+void deferred_refused(struct batch *b, const struct op *op, int code);
+
+/* --- flusher.c: the thread that sends what is old ----------------------------------------------
+ */
+
+/* Something is pending.  now: do not wait for its age.  Locked. */
+void flusher_kick(struct batch *b, bool now);
+void flusher_stop(struct batch *b);
+
+/* --- batch.c ---------------------------------------------------------------------------------- */
+
+/* May changes be acknowledged early now?  Locks known if so. */
+bool batch_enter(struct batch *b);
+void batch_leave(struct batch *b);
+/* This process's queue, claimed if need be.  Locked. */
+struct queue *batch_queue(struct batch *b);
+/* The setting is young, and usage (may be NULL) the answer of OP_STATFS.  Under meta's lock. */
+void batch_refresh(struct batch *b, const struct op_env *env, const struct op_result *usage);
+void batch_free(struct batch *b); /* NULL is fine */
+void batch_after_fork(struct batch *b);
+
+#endif

@@ -1,0 +1,218 @@
+/*
+ * board.c - see board.h.
+ */
+#include "core/meta/board.h"
+
+#include "core/base/shared.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define BOARD_MAGIC UINT64_C(0x6a66735f62726431) /* "jfs_brd1": changes with the layout */
+#define MARKS       4096u
+#define WORDS       (BOARD_QUEUES / 64)
+#define WHO_BITS    23 /* low bits of a mark: whose it is, a process id; the rest: when */
+
+struct page {
+    uint64_t magic;
+    pthread_mutex_t lock;
+    _Atomic uint64_t now, exclusive;
+    _Atomic uint64_t pending[WORDS];
+    _Atomic uint64_t all; /* a mark of every inode */
+    _Atomic uint64_t mark[MARKS];
+};
+
+struct board {
+    struct page *page;
+    uint64_t who;
+    char dir[4096];
+    void (*act)(void *ctx, bool begin);
+    void *act_ctx;
+    /* Marks of others that our own ones replaced: when. */
+    _Atomic uint64_t replaced[MARKS];
+};
+
+static int lay_out(void *at, void *ctx)
+{
+    struct page *p = at;
+    (void)ctx;
+    if (p->magic == 0) {
+        shared_mutex_init(&p->lock);
+        p->magic = BOARD_MAGIC;
+    }
+    return p->magic == BOARD_MAGIC ? 0 : -EINVAL;
+}
+
+int board_open(const char *dir, struct board **out, char *err, size_t errlen)
+{
+    struct board *b = calloc(1, sizeof(*b));
+    char path[4096 + 16];
+    void *at = NULL;
+    int rc = b != NULL ? 0 : -ENOMEM;
+
+    *out = NULL;
+    if (rc == 0 && (size_t)snprintf(b->dir, sizeof(b->dir), "%s/b", dir) >= sizeof(b->dir))
+        rc = -ENAMETOOLONG;
+    if (rc == 0 && mkdir(b->dir, 0700) != 0 && errno != EEXIST)
+        rc = -errno;
+    if (rc == 0) {
+        snprintf(path, sizeof(path), "%s/board", b->dir);
+        rc = shared_map(path, sizeof(struct page), sizeof(struct page), lay_out, NULL, &at);
+    }
+    if (rc < 0) {
+        snprintf(err, errlen, "board of pending changes in %s/b: %s", dir,
+                 rc == -EINVAL ? "made by another version" : strerror(-rc));
+        free(b);
+        return rc;
+    }
+    b->page = at;
+    board_after_fork(b);
+    *out = b;
+    return 0;
+}
+
+void board_close(struct board *b)
+{
+    if (b == NULL)
+        return;
+    munmap(b->page, sizeof(*b->page));
+    free(b);
+}
+
+const char *board_dir(const struct board *b)
+{
+    return b->dir;
+}
+
+void board_set_owner(struct board *b, void (*act)(void *ctx, bool begin), void *ctx)
+{
+    b->act = act;
+    b->act_ctx = ctx;
+}
+
+void board_act(struct board *b, bool begin)
+{
+    if (b->act != NULL)
+        b->act(b->act_ctx, begin);
+}
+
+void board_after_fork(struct board *b)
+{
+    b->who = (uint64_t)getpid() & ((1u << WHO_BITS) - 1);
+}
+
+/* --- pending ---------------------------------------------------------------------------------- */
+
+static uint64_t bit(uint32_t queue)
+{
+    return UINT64_C(1) << (queue % 64);
+}
+
+void board_set_pending(struct board *b, uint32_t queue)
+{
+    atomic_fetch_or(&b->page->pending[queue / 64], bit(queue));
+}
+
+void board_clear_pending(struct board *b, uint32_t queue)
+{
+    atomic_fetch_and(&b->page->pending[queue / 64], ~bit(queue));
+}
+
+bool board_is_pending(const struct board *b, uint32_t queue)
+{
+    return (atomic_load(&b->page->pending[queue / 64]) & bit(queue)) != 0;
+}
+
+bool board_others_pending(const struct board *b, uint32_t own)
+{
+    for (uint32_t i = 0; i < WORDS; i++) {
+        uint64_t mine = own / 64 == i ? bit(own) : 0;
+        if ((atomic_load(&b->page->pending[i]) & ~mine) != 0)
+            return true;
+    }
+    return false;
+}
+
+/* --- marks ------------------------------------------------------------------------------------ */
+
+static uint32_t bucket(uint64_t ino)
+{
+    return (uint32_t)((ino * UINT64_C(0x9e3779b97f4a7c15) >> 40) % MARKS);
+}
+
+static uint64_t next_mark(struct board *b)
+{
+    return (atomic_fetch_add(&b->page->now, 1) + 1) << WHO_BITS | b->who;
+}
+
+static uint64_t when(uint64_t mark)
+{
+    return mark >> WHO_BITS;
+}
+
+static bool is_mine(const struct board *b, uint64_t mark)
+{
+    return (mark & ((1u << WHO_BITS) - 1)) == b->who;
+}
+
+static void note_replaced(struct board *b, uint32_t at, uint64_t mark)
+{
+    uint64_t last = atomic_load(&b->replaced[at]);
+    while (last < when(mark) && !atomic_compare_exchange_weak(&b->replaced[at], &last, when(mark)))
+        ;
+}
+
+bool board_mark(struct board *b, uint64_t ino, uint64_t since)
+{
+    uint32_t at = bucket(ino);
+    uint64_t old = atomic_exchange(&b->page->mark[at], next_mark(b));
+    if (!is_mine(b, old))
+        note_replaced(b, at, old);
+    return board_foreign(b, ino, since);
+}
+
+bool board_foreign(struct board *b, uint64_t ino, uint64_t since)
+{
+    uint32_t at = bucket(ino);
+    uint64_t mark = atomic_load(&b->page->mark[at]), all = atomic_load(&b->page->all);
+    return (when(mark) > since && !is_mine(b, mark)) || atomic_load(&b->replaced[at]) > since ||
+           (when(all) > since && !is_mine(b, all));
+}
+
+uint64_t board_now(struct board *b)
+{
+    return atomic_load(&b->page->now);
+}
+
+void board_mark_all(struct board *b)
+{
+    atomic_store(&b->page->all, next_mark(b));
+}
+
+void board_count_exclusive(struct board *b)
+{
+    atomic_fetch_add(&b->page->exclusive, 1);
+}
+
+uint64_t board_exclusive(struct board *b)
+{
+    return atomic_load(&b->page->exclusive);
+}
+
+int board_lock(struct board *b)
+{
+    return shared_lock(&b->page->lock) < 0 ? -EIO : 0;
+}
+
+void board_unlock(struct board *b)
+{
+    pthread_mutex_unlock(&b->page->lock);
+}

@@ -1,0 +1,282 @@
+/*
+ * drain.c - pending groups become batches: sent in order, several on their way, until the store has
+ * all of them.
+ *
+ * A function of the queue alone: its owner runs it at a barrier or when its thread finds something
+ * old, any other process of the user before it asks the store, `jfspre sync`, and whoever finds
+ * what a dead one left.  A batch that is sent twice is applied once (engine.h).
+ */
+#include "core/meta/batch.h"
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/format/record.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WINDOW     8    /* batches on their way */
+#define WAIT_MS    1000 /* for a drainer that does not move */
+#define TRIES      3
+#define GONE_BYTES 12 /* u64 id, u32 size */
+
+struct flight {
+    struct engine_request rq;
+    struct queue_batch g;
+    struct engine_pack pack;
+    struct op_result *res;
+};
+
+struct draining {
+    struct batch *b;
+    struct queue *q;
+    struct flight flight[WINDOW];
+    size_t first, n;
+    uint64_t at; /* next group to send; 0: the queue's first */
+    uint64_t from_ms;
+    uint64_t force; /* sequence number that is sent whatever the store remembers */
+    int rc;
+    bool again; /* the queue went back to an older group */
+};
+
+/* The records of the group's pack get its size, which is final from here on. */
+static int seal(struct batch *b, struct flight *f)
+{
+    uint8_t enc[RECORD_BYTES];
+    if (f->g.pack == 0)
+        return 0;
+    f->pack = (struct engine_pack){.id = f->g.pack};
+    int rc = b->hooks.seal != NULL ? b->hooks.seal(b->hooks.ctx, f->g.pack, &f->pack.size) : -EIO;
+    for (size_t i = 0; rc == 0 && i < f->g.n; i++) {
+        struct op *op = &f->g.ops[i];
+        if (op->pack != f->g.pack)
+            continue;
+        uint8_t *data = (uint8_t *)(uintptr_t)op->data; /* in the queue's own file */
+        uint32_t at = op->kind == OP_MAKE ? ATTR_BYTES : 0;
+        for (; at + 4 + RECORD_BYTES <= op->data_len; at += 4 + RECORD_BYTES) {
+            struct record r;
+            if (record_decode(data + at + 4, RECORD_BYTES, &r) < 0 || r.id != f->g.pack)
+                continue;
+            r.size = f->pack.size;
+            record_encode(&r, enc);
+            memcpy(data + at + 4, enc, sizeof(enc));
+        }
+    }
+    f->rq.packs = &f->pack;
+    f->rq.npacks = 1;
+    return rc;
+}
+
+static void flight_free(struct flight *f)
+{
+    for (size_t i = 0; f->res != NULL && i < f->g.n; i++)
+        op_result_free(&f->res[i]);
+    free(f->res);
+    queue_batch_free(&f->g);
+    memset(f, 0, sizeof(*f));
+}
+
+/* Sends the next group.  False: there is none, or it cannot be sent. */
+static bool send_one(struct draining *d)
+{
+    struct flight *f = &d->flight[(d->first + d->n) % WINDOW];
+    struct engine *e = d->b->m->engine;
+
+    memset(f, 0, sizeof(*f));
+    int rc = queue_batch(d->q, d->at, &f->g);
+    if (rc == 1) {
+        f->res = calloc(f->g.n + 1, sizeof(*f->res));
+        rc = f->res == NULL ? -ENOMEM : seal(d->b, f);
+        rc = rc < 0 ? rc : 1;
+    }
+    if (rc < 1) {
+        flight_free(f);
+        if (rc < 0)
+            d->rc = meta_fail(d->b->m, rc, "pending changes: %s", strerror(-rc));
+        return false;
+    }
+    d->at = f->g.end;
+    f->rq.env = &d->b->env;
+    f->rq.ops = f->g.ops;
+    f->rq.n = f->g.n;
+    f->rq.res = f->res;
+    f->rq.board = queue_id(d->q);
+    f->rq.seq = f->g.seq;
+    f->rq.force = f->g.seq == d->force;
+    d->n++;
+    e->ops->submit(e, &f->rq);
+    return true;
+}
+
+static void drop_slices(struct batch *b, const struct buf *pairs)
+{
+    for (size_t at = 0; at + GONE_BYTES <= pairs->len; at += GONE_BYTES) {
+        uint64_t id = get_be64(pairs->data + at);
+        uint32_t size = get_be32(pairs->data + at + 8);
+        if (b->hooks.drop != NULL && b->hooks.drop(b->hooks.ctx, id, size) == 0)
+            meta_forget_locked(b->m, id, size);
+    }
+}
+
+static void take_answers(struct draining *d, struct flight *f)
+{
+    struct batch *b = d->b;
+    for (size_t i = 0; i < f->g.n; i++) {
+        const struct op *op = &f->g.ops[i];
+        const struct op_result *res = &f->res[i];
+        if (res->code < 0)
+            deferred_refused(b, op, res->code);
+        else if ((res->rflags & OPR_GONE) != 0)
+            drop_slices(b, &res->extra);
+        if ((res->rflags & OPR_FOREIGN) != 0 || res->code < 0) {
+            pthread_mutex_lock(&b->known);
+            overlay_forget(b->overlay, op->base);
+            overlay_forget(b->overlay, op->ino);
+            pthread_mutex_unlock(&b->known);
+        }
+    }
+    if (f->pack.id != 0 && f->pack.applied == 0 && f->rq.outcome == BATCH_APPLIED &&
+        b->hooks.drop != NULL)
+        b->hooks.drop(b->hooks.ctx, f->pack.id, f->pack.size);
+    queue_sent(d->q, &f->g);
+}
+
+/* The server knows less than it told us: it crashed, or another one took over. */
+static void gap(struct draining *d, const struct flight *f)
+{
+    if (d->again || f->g.seq == d->force)
+        return; /* what was on its way behind the first one */
+    d->again = true;
+    if (queue_rewind(d->q, f->rq.last) == 0) {
+        log_at(LOG_WARN, "%s: the store forgot changes it had confirmed; sending them again",
+               d->b->m->engine->ops->name(d->b->m->engine));
+    } else {
+        if (f->g.seq > 1)
+            log_at(LOG_WARN, "%s: the store does not know this host's earlier changes",
+                   d->b->m->engine->ops->name(d->b->m->engine));
+        d->force = f->g.seq;
+    }
+}
+
+static void finish_one(struct draining *d)
+{
+    struct flight *f = &d->flight[d->first];
+    struct engine *e = d->b->m->engine;
+    struct engine_request *rq = e->ops->complete(e);
+
+    if (rq != &f->rq || rq->rc < 0) {
+        if (d->rc == 0)
+            d->rc = meta_engine_failed(d->b->m, rq != &f->rq ? -EIO : rq->rc);
+    } else if (f->rq.outcome == BATCH_GAP) {
+        if (d->rc == 0)
+            gap(d, f);
+    } else if (d->rc == 0 && !d->again) {
+        take_answers(d, f);
+    }
+    flight_free(f);
+    d->first = (d->first + 1) % WINDOW;
+    d->n--;
+}
+
+/* Sends all groups, the call behind them. */
+static void run(struct draining *d, struct engine_request *call)
+{
+    struct engine *e = d->b->m->engine;
+    bool more = true;
+
+    d->at = 0;
+    d->again = false;
+    d->rc = 0;
+    while (more || d->n > 0) {
+        while (more && d->n < WINDOW && d->rc == 0 && !d->again)
+            more = send_one(d);
+        if (d->rc < 0 || d->again)
+            more = false;
+        if (!more && call != NULL && d->rc == 0 && !d->again) {
+            e->ops->submit(e, call);
+            while (d->n > 0)
+                finish_one(d);
+            struct engine_request *rq = e->ops->complete(e);
+            if (rq != call)
+                call->rc = -EIO;
+            return;
+        }
+        if (d->n > 0)
+            finish_one(d);
+    }
+}
+
+static int drain_queue(struct batch *b, struct queue *q, struct engine_request *call)
+{
+    struct draining *d = calloc(1, sizeof(*d));
+    int rc;
+
+    if (d == NULL)
+        return meta_fail(b->m, -ENOMEM, "no memory");
+    *d = (struct draining){.b = b, .q = q};
+    bool mine = queue_begin(q, WAIT_MS) == 0;
+    for (int i = 0; i < TRIES; i++) {
+        run(d, call);
+        if (!d->again && d->rc == 0)
+            break;
+        if (d->rc < 0 && d->rc != -EIO) /* the server said no; it did not just go away */
+            break;
+        call = NULL;
+    }
+    rc = d->rc < 0 ? d->rc : d->again ? meta_fail(b->m, -EIO, "pending changes are refused") : 0;
+    if (mine)
+        queue_end(q);
+    free(d);
+    return rc;
+}
+
+static int drain_others(struct batch *b)
+{
+    uint32_t own = b->queue != NULL ? queue_number(b->queue) : BOARD_QUEUES;
+    int rc = 0;
+    for (uint32_t n = 0; n < BOARD_QUEUES; n++) {
+        struct queue *q;
+        if (n == own || !board_is_pending(b->board, n))
+            continue;
+        int one = queue_open(b->board, n, &q);
+        if (one == -ENOENT)
+            board_clear_pending(b->board, n);
+        if (one == -ENOENT || one == -EACCES) /* gone; of a user that we no longer are */
+            continue;
+        if (one == 0) {
+            one = drain_queue(b, q, NULL);
+            queue_forget(q);
+        }
+        rc = rc < 0 ? rc : one;
+    }
+    return rc;
+}
+
+bool drain_needed(struct batch *b, bool others)
+{
+    uint32_t own = b->queue != NULL ? queue_number(b->queue) : BOARD_QUEUES;
+    return (b->queue != NULL && !queue_is_empty(b->queue)) ||
+           (others && board_others_pending(b->board, own));
+}
+
+int drain(struct batch *b, bool others, struct engine_request *call)
+{
+    uint32_t own = b->queue != NULL ? queue_number(b->queue) : BOARD_QUEUES;
+    struct engine *e = b->m->engine;
+    int rc = others && board_others_pending(b->board, own) ? drain_others(b) : 0;
+
+    if (call != NULL)
+        call->rc = -EAGAIN;
+    if (rc == 0 && b->queue != NULL && !queue_is_empty(b->queue)) {
+        rc = drain_queue(b, b->queue, call);
+        queue_tidy(b->queue, false);
+    }
+    b->trouble = rc;
+    if (rc == 0 && call != NULL && call->rc == -EAGAIN) {
+        call->rc = e->ops->call(e, call->env, call->ops, call->n, call->res);
+        if (call->rc < 0)
+            meta_engine_failed(b->m, call->rc);
+    }
+    return rc < 0 ? rc : call != NULL ? call->rc : 0;
+}

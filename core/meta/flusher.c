@@ -1,0 +1,90 @@
+/*
+ * flusher.c - the thread that sends what has been pending for batch_interval, or is enough for a
+ * batch.  It begins with the first early change of a process and has no part in anything else: a
+ * process without it (no thread to be had) sends at its barriers.
+ */
+#include "core/meta/batch.h"
+
+#include "core/base/clock.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <time.h>
+
+#define STACK_BYTES (256 * 1024)
+
+static struct timespec at_ms(uint64_t ms)
+{
+    return (struct timespec){.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
+}
+
+/* Locked.  Sleeps until there is something to send; false: the thread is to end. */
+static bool wait_for_work(struct batch *b)
+{
+    while (!b->stop && !b->kicked) {
+        if (b->oldest_ms == 0) {
+            pthread_cond_wait(&b->wake, &b->known);
+            continue;
+        }
+        uint64_t due = b->oldest_ms + b->params->batch_interval_ms;
+        if (clock_mono_ms() >= due)
+            break;
+        struct timespec until = at_ms(due);
+        pthread_cond_timedwait(&b->wake, &b->known, &until);
+    }
+    b->kicked = false;
+    b->oldest_ms = 0;
+    return !b->stop;
+}
+
+static void *flusher(void *ctx)
+{
+    struct batch *b = ctx;
+    pthread_mutex_lock(&b->known);
+    while (wait_for_work(b)) {
+        pthread_mutex_unlock(&b->known);
+        meta_flush_own(b->m);
+        pthread_mutex_lock(&b->known);
+    }
+    pthread_mutex_unlock(&b->known);
+    return NULL;
+}
+
+static void begin(struct batch *b)
+{
+    pthread_attr_t a;
+    sigset_t all, before;
+
+    pthread_attr_init(&a);
+    pthread_attr_setstacksize(&a, STACK_BYTES);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* the program's handlers run elsewhere */
+    b->stop = false;
+    b->has_thread = pthread_create(&b->thread, &a, flusher, b) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&a);
+}
+
+void flusher_kick(struct batch *b, bool now)
+{
+    bool sleeps = b->oldest_ms == 0 || now;
+    if (b->oldest_ms == 0)
+        b->oldest_ms = clock_mono_ms();
+    b->kicked = b->kicked || now;
+    if (!b->has_thread)
+        begin(b);
+    else if (sleeps)
+        pthread_cond_signal(&b->wake);
+}
+
+void flusher_stop(struct batch *b)
+{
+    pthread_mutex_lock(&b->known);
+    bool had = b->has_thread;
+    b->stop = true;
+    b->has_thread = false;
+    pthread_cond_signal(&b->wake);
+    pthread_mutex_unlock(&b->known);
+    if (had)
+        pthread_join(b->thread, NULL);
+}

@@ -1,0 +1,261 @@
+/*
+ * learn.c - what the store's own answers teach the overlay, and other processes of the host.
+ *
+ * An answer is what was true when it was given.  When early changes were acknowledged while it was
+ * on its way, what it says of the same objects may be older than what is known: it is forgotten
+ * then instead of learned.
+ */
+#include "core/meta/batch.h"
+
+#include "core/base/clock.h"
+#include "core/meta/lx.h"
+
+#include <errno.h>
+#include <string.h>
+
+static bool is_exclusive(const struct op *op)
+{
+    switch (op->kind) {
+    case OP_OPEN:
+        return (op->flags & OPF_EXCL) != 0;
+    case OP_MKNOD:
+    case OP_MKDIR:
+    case OP_SYMLINK:
+    case OP_LINK:
+    case OP_RENAME:
+        return true;
+    default:
+        return false;
+    }
+}
+
+void learn_before(struct batch *b, const struct op *ops, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (is_exclusive(&ops[i])) {
+            board_count_exclusive(b->board);
+            return;
+        }
+    }
+}
+
+bool learn_more(struct batch *b, const struct op *ops, size_t n, struct op *more)
+{
+    if (n != 1 || (ops->kind != OP_MKDIR && ops->kind != OP_OPEN) || ops->cred.uid != b->uid)
+        return false;
+    pthread_mutex_lock(&b->known);
+    bool known = overlay_node(b->overlay, ops->base) != NULL;
+    pthread_mutex_unlock(&b->known);
+    if (known)
+        return false;
+    *more = (struct op){.kind = OP_LOOKUP,
+                        .flags = OPF_NOFOLLOW | OPF_BY_FD,
+                        .cred = ops->cred,
+                        .now = ops->now,
+                        .base = ops->base,
+                        .path = ""};
+    return true;
+}
+
+/* --- marks for others ------------------------------------------------------------------------- */
+
+static void mark(struct batch *b, uint64_t ino)
+{
+    if (ino != 0)
+        board_mark(b->board, ino, UINT64_MAX);
+}
+
+static bool is_name(const char *path)
+{
+    return path == NULL || strchr(path, '/') == NULL;
+}
+
+static void mark_change(struct batch *b, const struct op *op, const struct op_result *res)
+{
+    if (!op_changes(op) || (res->code != 0 && res->code != -EIO))
+        return;
+    if (op->kind == OP_PURGE || op->kind == OP_FORGET)
+        return;
+    if (op->kind == OP_OPEN && (res->rflags & OPR_CREATED) == 0 && (op->flags & OPF_TRUNC) == 0)
+        return;
+    if (res->code == -EIO || (op->base2 != 0 && !(is_name(op->path) && is_name(op->path2)))) {
+        board_mark_all(b->board);
+        return;
+    }
+    mark(b, res->ino);
+    mark(b, res->parent);
+    if (op->base2 != 0) {
+        mark(b, op->base);
+        mark(b, op->base2);
+    }
+}
+
+/* --- what this process knows ------------------------------------------------------------------ */
+
+/* The last component of a path that can be nothing else than a name of res->parent. */
+static const char *last_name(const char *path, size_t *len)
+{
+    const char *slash = path != NULL ? strrchr(path, '/') : NULL;
+    const char *name = slash != NULL ? slash + 1 : path;
+    *len = name != NULL ? strlen(name) : 0;
+    if (*len == 0 || *len > NAME_LEN_MAX || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+        return NULL;
+    return name;
+}
+
+static void learn_new(struct batch *b, const struct op *op, const struct op_result *res,
+                      uint64_t since)
+{
+    size_t len;
+    const char *name = last_name(op->path, &len);
+    struct node *dir = overlay_node(b->overlay, res->parent);
+    struct lx x = {.env = &b->env, .op = op};
+
+    if (dir != NULL &&
+        (name == NULL || !overlay_add(b->overlay, dir, name, len, res->attr.type, res->ino))) {
+        overlay_forget(b->overlay, res->parent);
+        dir = NULL;
+    }
+    if (dir != NULL) {
+        bool is_dir = res->attr.type == TYPE_DIRECTORY;
+        dir->a.nlink += is_dir;
+        lx_touch(&x, dir->ino, &dir->a, is_dir);
+    }
+    struct node *n = overlay_learn(b->overlay, res->ino, &res->attr, since);
+    if (n == NULL)
+        return;
+    n->is_mine = true;
+    if (res->attr.type == TYPE_DIRECTORY)
+        overlay_set_complete(b->overlay, n);
+    if (res->attr.type == TYPE_SYMLINK && op->kind == OP_SYMLINK)
+        overlay_set_target(n, op->data, op->data_len);
+}
+
+static void learn_gone(struct batch *b, const struct op *op, const struct op_result *res)
+{
+    size_t len;
+    const char *name = last_name(op->path, &len);
+    struct node *dir = overlay_node(b->overlay, res->parent);
+    struct lx x = {.env = &b->env, .op = op};
+
+    overlay_forget(b->overlay, res->ino);
+    if (dir == NULL)
+        return;
+    if (name == NULL) {
+        overlay_forget(b->overlay, res->parent);
+        return;
+    }
+    overlay_remove(b->overlay, dir, name, len);
+    dir->a.nlink -= op->kind == OP_RMDIR;
+    lx_touch(&x, dir->ino, &dir->a, op->kind == OP_RMDIR);
+}
+
+static void learn_attr(struct batch *b, const struct op_result *res, uint64_t since)
+{
+    if (!res->has_attr || res->ino == 0)
+        return;
+    struct node *n = overlay_learn(b->overlay, res->ino, &res->attr, since);
+    if (n != NULL)
+        n->make.frame = 0;
+}
+
+/* A whole directory in one page: its entries are known, with their attributes. */
+static void learn_listing(struct batch *b, const struct op *op, const struct op_result *res,
+                          uint64_t since)
+{
+    const uint8_t *p = res->extra.data, *end = p + res->extra.len;
+    if (op->off != 0 || res->extra.len < 8 || get_be64(p) != 0 || !res->has_attr)
+        return;
+    struct node *dir = overlay_learn(b->overlay, res->ino, &res->attr, since);
+    if (dir == NULL)
+        return;
+    overlay_start_listing(b->overlay, dir);
+    for (p += 8; end - p >= 2;) {
+        size_t n = get_be16(p);
+        const char *name = (const char *)p + 2;
+        if ((size_t)(end - p) < 2 + n + 9 + 2)
+            return;
+        const uint8_t *entry = p + 2 + n;
+        size_t raw = get_be16(entry + 9);
+        if ((size_t)(end - entry) < 11 + raw)
+            return;
+        struct attr a;
+        uint64_t ino = get_be64(entry + 1);
+        if (!overlay_add(b->overlay, dir, name, n, entry[0], ino))
+            return;
+        if (raw > 0 && attr_decode(entry + 11, raw, &a) == 0) {
+            if (overlay_learn(b->overlay, ino, &a, since) == NULL)
+                return;
+            dir = overlay_node(b->overlay, res->ino);
+            if (dir == NULL)
+                return;
+        }
+        p = entry + 11 + raw;
+    }
+    overlay_set_complete(b->overlay, dir);
+}
+
+static void learn(struct batch *b, const struct op *op, const struct op_result *res, uint64_t since)
+{
+    if (res->code != 0)
+        return;
+    switch (op->kind) {
+    case OP_OPEN:
+        if ((res->rflags & OPR_CREATED) == 0) {
+            learn_attr(b, res, since);
+            break;
+        }
+        /* fall through */
+    case OP_MKNOD:
+    case OP_MKDIR:
+    case OP_SYMLINK:
+        learn_new(b, op, res, since);
+        break;
+    case OP_UNLINK:
+    case OP_RMDIR:
+        learn_gone(b, op, res);
+        break;
+    case OP_READDIR:
+        learn_listing(b, op, res, since);
+        break;
+    case OP_LOOKUP:
+    case OP_SETATTR:
+    case OP_WRITE:
+    case OP_TRUNCATE:
+    case OP_FALLOCATE:
+        learn_attr(b, res, since);
+        break;
+    case OP_RENAME:
+    case OP_LINK:
+        overlay_clear(b->overlay);
+        break;
+    default:
+        break;
+    }
+}
+
+static void forget(struct batch *b, const struct op_result *res)
+{
+    overlay_forget(b->overlay, res->ino);
+    overlay_forget(b->overlay, res->parent);
+}
+
+void learn_after(struct batch *b, const struct op *ops, size_t n, const struct op_result *res,
+                 uint64_t since, uint64_t early)
+{
+    for (size_t i = 0; i < n; i++)
+        mark_change(b, &ops[i], &res[i]);
+    pthread_mutex_lock(&b->known);
+    for (size_t i = 0; i < n; i++) {
+        bool changes = op_changes(&ops[i]);
+        if (changes && b->changes < FIRST_SYNC)
+            b->changes++;
+        if (b->early == early && ops[i].cred.uid == b->uid)
+            learn(b, &ops[i], &res[i], since);
+        else if (changes && ops[i].base2 != 0)
+            overlay_clear(b->overlay);
+        else if (changes && res[i].code == 0)
+            forget(b, &res[i]);
+    }
+    pthread_mutex_unlock(&b->known);
+}

@@ -1,0 +1,292 @@
+/*
+ * overlay.c - see overlay.h.  Two hash tables: inodes, and entries by (listing, name).
+ */
+#include "core/meta/overlay.h"
+
+#include "core/base/clock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST_BUCKETS 1024u
+#define KNOWN_MAX     1000000u /* nodes and entries; beyond it all is forgotten */
+
+struct dentry {
+    struct dentry *next;
+    uint64_t listing, ino;
+    uint32_t hash;
+    uint8_t type, len;
+    char name[];
+};
+
+struct overlay {
+    struct board *board;
+    struct node **nodes;
+    struct dentry **entries;
+    size_t node_buckets, entry_buckets, n_nodes, n_entries;
+    uint64_t last_listing;
+};
+
+int overlay_new(struct board *b, struct overlay **out)
+{
+    struct overlay *o = calloc(1, sizeof(*o));
+    if (o != NULL) {
+        o->nodes = calloc(FIRST_BUCKETS, sizeof(*o->nodes));
+        o->entries = calloc(FIRST_BUCKETS, sizeof(*o->entries));
+    }
+    if (o == NULL || o->nodes == NULL || o->entries == NULL) {
+        if (o != NULL) {
+            free(o->nodes);
+            free(o->entries);
+        }
+        free(o);
+        return -ENOMEM;
+    }
+    o->board = b;
+    o->node_buckets = o->entry_buckets = FIRST_BUCKETS;
+    *out = o;
+    return 0;
+}
+
+static void free_node(struct node *n)
+{
+    free(n->target);
+    free(n);
+}
+
+void overlay_clear(struct overlay *o)
+{
+    for (size_t i = 0; i < o->node_buckets; i++) {
+        for (struct node *n = o->nodes[i], *next; n != NULL; n = next) {
+            next = n->next;
+            free_node(n);
+        }
+        o->nodes[i] = NULL;
+    }
+    for (size_t i = 0; i < o->entry_buckets; i++) {
+        for (struct dentry *d = o->entries[i], *next; d != NULL; d = next) {
+            next = d->next;
+            free(d);
+        }
+        o->entries[i] = NULL;
+    }
+    o->n_nodes = o->n_entries = 0;
+}
+
+void overlay_free(struct overlay *o)
+{
+    if (o == NULL)
+        return;
+    overlay_clear(o);
+    free(o->nodes);
+    free(o->entries);
+    free(o);
+}
+
+/* --- nodes ------------------------------------------------------------------------------------ */
+
+static size_t slot_of(uint64_t ino, size_t buckets)
+{
+    return (size_t)(ino * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (buckets - 1);
+}
+
+static struct node **find_node(struct overlay *o, uint64_t ino)
+{
+    struct node **at = &o->nodes[slot_of(ino, o->node_buckets)];
+    while (*at != NULL && (*at)->ino != ino)
+        at = &(*at)->next;
+    return at;
+}
+
+static void drop_node(struct overlay *o, struct node **at)
+{
+    struct node *n = *at;
+    *at = n->next;
+    o->n_nodes--;
+    free_node(n);
+}
+
+struct node *overlay_node(struct overlay *o, uint64_t ino)
+{
+    struct node **at = find_node(o, ino);
+    if (*at != NULL && board_foreign(o->board, ino, (*at)->since))
+        drop_node(o, at);
+    return *at != NULL && (*at)->ino == ino ? *at : NULL;
+}
+
+static void grow_nodes(struct overlay *o)
+{
+    size_t buckets = o->node_buckets * 2;
+    struct node **bigger = calloc(buckets, sizeof(*bigger));
+    if (bigger == NULL)
+        return; /* slower, not wrong */
+    for (size_t i = 0; i < o->node_buckets; i++) {
+        for (struct node *n = o->nodes[i], *next; n != NULL; n = next) {
+            next = n->next;
+            struct node **head = &bigger[slot_of(n->ino, buckets)];
+            n->next = *head;
+            *head = n;
+        }
+    }
+    free(o->nodes);
+    o->nodes = bigger;
+    o->node_buckets = buckets;
+}
+
+struct node *overlay_learn(struct overlay *o, uint64_t ino, const struct attr *a, uint64_t since)
+{
+    struct node *n = overlay_node(o, ino);
+    if (n == NULL) {
+        if (o->n_nodes + o->n_entries >= KNOWN_MAX)
+            overlay_clear(o);
+        if (o->n_nodes >= o->node_buckets)
+            grow_nodes(o);
+        n = calloc(1, sizeof(*n));
+        if (n == NULL)
+            return NULL;
+        n->ino = ino;
+        n->since = since;
+        struct node **head = &o->nodes[slot_of(ino, o->node_buckets)];
+        n->next = *head;
+        *head = n;
+        o->n_nodes++;
+    }
+    n->a = *a;
+    n->told_ms = clock_mono_ms();
+    return n;
+}
+
+void overlay_forget(struct overlay *o, uint64_t ino)
+{
+    struct node **at = find_node(o, ino);
+    if (*at != NULL)
+        drop_node(o, at);
+}
+
+void overlay_set_target(struct node *n, const char *target, size_t len)
+{
+    free(n->target);
+    n->target = malloc(len + 1);
+    if (n->target != NULL) {
+        memcpy(n->target, target, len);
+        n->target[len] = '\0';
+    }
+}
+
+/* --- entries ---------------------------------------------------------------------------------- */
+
+static uint32_t hash_name(uint64_t listing, const char *name, size_t len)
+{
+    uint64_t h = listing * UINT64_C(0x9e3779b97f4a7c15) + len;
+    for (; len >= 8; name += 8, len -= 8) {
+        uint64_t w;
+        memcpy(&w, name, 8);
+        h = (h ^ w) * UINT64_C(0xff51afd7ed558ccd);
+        h ^= h >> 32;
+    }
+    for (; len > 0; name++, len--)
+        h = (h ^ (uint8_t)*name) * UINT64_C(0x100000001b3);
+    h *= UINT64_C(0xc4ceb9fe1a85ec53);
+    return (uint32_t)(h >> 32);
+}
+
+static struct dentry **find_entry(struct overlay *o, uint64_t listing, uint32_t hash,
+                                  const char *name, size_t len)
+{
+    struct dentry **at = &o->entries[hash & (o->entry_buckets - 1)];
+    while (*at != NULL && ((*at)->hash != hash || (*at)->listing != listing || (*at)->len != len ||
+                           memcmp((*at)->name, name, len) != 0))
+        at = &(*at)->next;
+    return at;
+}
+
+enum known overlay_entry(struct overlay *o, const struct node *dir, const char *name, size_t len,
+                         uint8_t *type, uint64_t *ino)
+{
+    struct dentry *d = NULL;
+    if (dir->listing != 0 && len <= NAME_LEN_MAX)
+        d = *find_entry(o, dir->listing, hash_name(dir->listing, name, len), name, len);
+    if (d == NULL)
+        return dir->is_complete ? ABSENT : NOT_KNOWN;
+    *type = d->type;
+    *ino = d->ino;
+    return PRESENT;
+}
+
+static void grow_entries(struct overlay *o)
+{
+    size_t buckets = o->entry_buckets * 2;
+    struct dentry **bigger = calloc(buckets, sizeof(*bigger));
+    if (bigger == NULL)
+        return;
+    for (size_t i = 0; i < o->entry_buckets; i++) {
+        for (struct dentry *d = o->entries[i], *next; d != NULL; d = next) {
+            next = d->next;
+            struct dentry **head = &bigger[d->hash & (buckets - 1)];
+            d->next = *head;
+            *head = d;
+        }
+    }
+    free(o->entries);
+    o->entries = bigger;
+    o->entry_buckets = buckets;
+}
+
+void overlay_start_listing(struct overlay *o, struct node *dir)
+{
+    dir->listing = ++o->last_listing; /* what was known under the old number is never found again */
+    dir->is_complete = false;
+    dir->count = 0;
+}
+
+void overlay_set_complete(struct overlay *o, struct node *dir)
+{
+    if (dir->listing == 0)
+        overlay_start_listing(o, dir);
+    dir->is_complete = true;
+}
+
+bool overlay_add(struct overlay *o, struct node *dir, const char *name, size_t len, uint8_t type,
+                 uint64_t ino)
+{
+    if (dir->listing == 0)
+        overlay_start_listing(o, dir);
+    uint32_t hash = hash_name(dir->listing, name, len);
+    struct dentry *d = *find_entry(o, dir->listing, hash, name, len);
+    if (d != NULL) {
+        d->type = type;
+        d->ino = ino;
+        return true;
+    }
+    if (o->n_entries >= o->entry_buckets)
+        grow_entries(o);
+    d = malloc(sizeof(*d) + len);
+    if (d == NULL) {
+        dir->is_complete = false;
+        return false;
+    }
+    *d = (struct dentry){
+        .listing = dir->listing, .ino = ino, .hash = hash, .type = type, .len = (uint8_t)len};
+    memcpy(d->name, name, len);
+    struct dentry **head = &o->entries[hash & (o->entry_buckets - 1)];
+    d->next = *head;
+    *head = d;
+    o->n_entries++;
+    dir->count++;
+    return true;
+}
+
+void overlay_remove(struct overlay *o, struct node *dir, const char *name, size_t len)
+{
+    if (dir->listing == 0)
+        return;
+    struct dentry **at = find_entry(o, dir->listing, hash_name(dir->listing, name, len), name, len);
+    struct dentry *d = *at;
+    if (d == NULL)
+        return;
+    *at = d->next;
+    o->n_entries--;
+    dir->count--;
+    free(d);
+}

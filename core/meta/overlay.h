@@ -1,0 +1,57 @@
+/*
+ * overlay - what this process knows of directories and inodes: what it made, changed or was told,
+ * so that it can say what a change will do before the store does it (DESIGN 8).
+ *
+ * A node is an inode whose attributes are known; a directory whose whole listing is known is
+ * complete: what is not in it is not there.  Knowledge ends when another process of the host marks
+ * the inode (board.h), when a batch reports a foreign change, and, where noted, with its age.
+ * Losing all of it is always right and only costs round trips.
+ *
+ * Layer: meta; uses board, op, format.  Threads: the caller serialises.
+ */
+#ifndef JFSPRE_CORE_META_OVERLAY_H
+#define JFSPRE_CORE_META_OVERLAY_H
+
+#include "core/format/attr.h"
+#include "core/meta/board.h"
+#include "core/meta/queue.h"
+
+struct node {
+    uint64_t ino;
+    struct attr a;
+    uint64_t since;        /* board_now() when it was learned */
+    uint64_t told_ms;      /* when the store last said it (or we made it) */
+    struct queue_ref make; /* its unsent OP_MAKE; frame 0: none */
+    uint64_t listing;      /* of a directory: which entries are its own; 0: none */
+    uint64_t count;        /* entries, when complete */
+    bool is_complete;
+    bool is_mine;   /* made by this process */
+    uint32_t fresh; /* entries made here one after another */
+    char *target;   /* of a symlink, NUL-terminated, or NULL */
+    struct node *next;
+};
+
+struct overlay;
+int overlay_new(struct board *b, struct overlay **out);
+void overlay_free(struct overlay *o);
+void overlay_clear(struct overlay *o);
+
+/* NULL: not known, or not any more.  Valid until the next call that is not a look-up. */
+struct node *overlay_node(struct overlay *o, uint64_t ino);
+/* Adds or renews; NULL: no memory. */
+struct node *overlay_learn(struct overlay *o, uint64_t ino, const struct attr *a, uint64_t since);
+void overlay_forget(struct overlay *o, uint64_t ino);
+void overlay_set_target(struct node *n, const char *target, size_t len);
+
+enum known { NOT_KNOWN, ABSENT, PRESENT };
+enum known overlay_entry(struct overlay *o, const struct node *dir, const char *name, size_t len,
+                         uint8_t *type, uint64_t *ino);
+/* False: no memory; the directory is not complete then. */
+bool overlay_add(struct overlay *o, struct node *dir, const char *name, size_t len, uint8_t type,
+                 uint64_t ino);
+void overlay_remove(struct overlay *o, struct node *dir, const char *name, size_t len);
+void overlay_set_complete(struct overlay *o,
+                          struct node *dir); /* entries known are all there are */
+void overlay_start_listing(struct overlay *o, struct node *dir); /* none is known */
+
+#endif

@@ -1,0 +1,172 @@
+/*
+ * queue_drain.c - a queue as who drains it sees it; see queue.h.
+ */
+#include "core/meta/queue_internal.h"
+
+#include "core/base/clock.h"
+#include "core/base/shared.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define KEPT_MS    3000        /* twice what appendfsync everysec may lose */
+#define KEPT_BYTES (16u << 20) /* more than that is given back at once */
+#define SMALL      (1u << 20)
+
+int queue_begin(struct queue *q, unsigned ms)
+{
+    int rc = shared_lock_for(&q->p->draining, ms);
+    return rc < 0 ? rc : 0;
+}
+
+void queue_end(struct queue *q)
+{
+    pthread_mutex_unlock(&q->p->draining);
+}
+
+/* The frames of a group as ops. */
+static int read_group(struct queue *q, uint64_t at, const struct queue_group *g,
+                      struct queue_batch *out)
+{
+    *out = (struct queue_batch){.at = at, .end = g->end, .seq = g->seq, .pack = g->pack};
+    if (g->end > QUEUE_BYTES || g->end < at + sizeof(*g) || g->ops > (1u << 20))
+        return -EIO;
+    out->ops = malloc((g->ops + 1) * sizeof(*out->ops));
+    if (out->ops == NULL)
+        return -ENOMEM;
+    uint64_t pos = at + sizeof(*g);
+    while (pos < g->end) {
+        struct queue_frame *f = (struct queue_frame *)((uint8_t *)q->p + pos);
+        if (f->bytes_in_all < sizeof(*f) || f->bytes_in_all > g->end - pos || out->n > g->ops)
+            return -EIO;
+        if (f->op.kind != 0) {
+            struct op *op = &out->ops[out->n++];
+            *op = f->op;
+            op->cred.groups = (const uint32_t *)(const void *)f->bytes;
+            op->path = (const char *)f->bytes + f->op.cred.ngroups * sizeof(uint32_t);
+            op->path2 = (const char *)f->bytes + f->path2_at;
+            op->data = f->bytes + f->data_at;
+        }
+        pos += f->bytes_in_all;
+    }
+    return 1;
+}
+
+int queue_batch(struct queue *q, uint64_t at, struct queue_batch *out)
+{
+    struct queue_page *p = q->p;
+    int rc = queue_lock(q);
+
+    if (rc < 0)
+        return rc;
+    if (at == 0)
+        at = p->head;
+    if (at >= p->tail) {
+        queue_unlock(q);
+        return 0;
+    }
+    struct queue_group *g = queue_group_at(q, at);
+    if (g->seq == 0)
+        queue_close_group(q);
+    struct queue_group copy = *g;
+    queue_unlock(q);
+    rc = read_group(q, at, &copy, out);
+    if (rc < 0)
+        queue_batch_free(out);
+    return rc;
+}
+
+void queue_batch_free(struct queue_batch *g)
+{
+    free(g->ops);
+    g->ops = NULL;
+}
+
+void queue_sent(struct queue *q, const struct queue_batch *b)
+{
+    struct queue_page *p = q->p;
+    if (queue_lock(q) < 0)
+        return;
+    struct queue_group *g = queue_group_at(q, b->at);
+    if (p->head <= b->at && g->seq == b->seq) { /* not when somebody else did it meanwhile */
+        g->sent_ms = clock_mono_ms();
+        p->head = b->end;
+    }
+    if (p->head >= p->tail)
+        board_clear_pending(q->board, q->number);
+    queue_unlock(q);
+}
+
+bool queue_is_empty(struct queue *q)
+{
+    return q->p->head >= q->p->tail;
+}
+
+static void drop_old(struct queue *q, bool all)
+{
+    struct queue_page *p = q->p;
+    uint64_t now = clock_mono_ms();
+    while (p->first < p->head) {
+        const struct queue_group *g = queue_group_at(q, p->first);
+        if (!all && now - g->sent_ms < KEPT_MS && p->head - p->first < KEPT_BYTES)
+            break;
+        p->first = g->end;
+    }
+}
+
+/* Gives memory above the first megabyte back.  Without success it only stays in use. */
+static void give_back(struct queue *q)
+{
+    char path[4200];
+    snprintf(path, sizeof(path), "%s/%u", board_dir(q->board), q->number);
+    board_act(q->board, true);
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    board_act(q->board, false);
+    if (fd < 0)
+        return;
+    if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, SMALL, QUEUE_BYTES - SMALL) == 0)
+        q->p->backed = SMALL;
+    close(fd);
+}
+
+void queue_tidy(struct queue *q, bool all)
+{
+    struct queue_page *p = q->p;
+    if (queue_lock(q) < 0)
+        return;
+    if (p->head >= p->tail) {
+        drop_old(q, all);
+        if (p->first >= p->head && p->tail > QUEUE_DATA) {
+            p->use++;
+            p->tail = QUEUE_DATA; /* first: a tail below the head is an empty queue */
+            atomic_thread_fence(memory_order_release);
+            p->head = p->first = QUEUE_DATA;
+            if (p->backed > SMALL)
+                give_back(q);
+        }
+    }
+    queue_unlock(q);
+}
+
+int queue_rewind(struct queue *q, uint64_t last)
+{
+    struct queue_page *p = q->p;
+    int rc = queue_lock(q);
+    if (rc < 0)
+        return rc;
+    rc = -ENOENT;
+    for (uint64_t at = p->first; at < p->head; at = queue_group_at(q, at)->end) {
+        if (queue_group_at(q, at)->seq == last + 1) {
+            p->head = at;
+            board_set_pending(q->board, q->number);
+            rc = 0;
+            break;
+        }
+    }
+    queue_unlock(q);
+    return rc;
+}

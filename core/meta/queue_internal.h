@@ -1,0 +1,66 @@
+/*
+ * queue_internal - the file of a queue, for the two files that read it.
+ */
+#ifndef JFSPRE_CORE_META_QUEUE_INTERNAL_H
+#define JFSPRE_CORE_META_QUEUE_INTERNAL_H
+
+#include "core/format/record.h"
+#include "core/meta/queue.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+
+/* Changes with the layout, of struct op too. */
+#define QUEUE_MAGIC (UINT64_C(0x6a66735f71753100) + sizeof(struct op))
+#define QUEUE_DATA  8192u /* offset of the first group */
+
+struct queue_frame {
+    uint32_t bytes_in_all;
+    uint32_t room;              /* bytes that the data may grow to */
+    uint32_t path2_at, data_at; /* offsets in bytes; groups, then the path, come first */
+    struct op op;               /* kind 0: cancelled; its pointers are made anew by who reads it */
+    uint8_t bytes[];
+};
+
+struct queue_group {
+    uint64_t end;     /* offset behind its last frame */
+    uint64_t seq;     /* 0: open */
+    uint64_t pack;    /* 0: none */
+    uint64_t sent_ms; /* 0: not yet */
+    uint32_t ops;
+    uint32_t unused;
+};
+
+struct queue_page {
+    uint64_t magic;
+    char id[QUEUE_ID_MAX];
+    pthread_mutex_t lock, draining;
+    pid_t owner; /* 0: free */
+    uint64_t owner_birth;
+    uint32_t use;      /* grows when the file is emptied */
+    uint64_t first;    /* oldest group that is kept */
+    uint64_t head;     /* first one not sent */
+    uint64_t tail;     /* end of what is published */
+    uint64_t open;     /* group that is appended to; 0: none */
+    uint64_t next_seq; /* for the next group that is closed */
+    uint64_t backed;   /* bytes of the file that have memory */
+    uint64_t undo_at;
+    uint32_t undo_len; /* 0: no fold is going on */
+    uint8_t undo[2048];
+};
+_Static_assert(sizeof(struct queue_page) <= QUEUE_DATA, "the page is before the groups");
+
+struct queue {
+    struct board *board;
+    uint32_t number;
+    bool owned;
+    struct queue_page *p;
+};
+
+int queue_lock(struct queue *q); /* 0 or -errno; what a killed process left half done is undone */
+void queue_unlock(struct queue *q);
+struct queue_group *queue_group_at(const struct queue *q, uint64_t at);
+void queue_close_group(struct queue *q); /* locked */
+
+#endif
