@@ -36,12 +36,15 @@ static void set_mask(const uint64_t *set, uint64_t *old)
 void guard_enter(struct guard *g)
 {
     g->saved_errno = errno;
-    if (guard_depth++ > 0)
+    if (guard_depth > 0) {
+        guard_depth++;
         return;
+    }
     uint64_t all = ~LEAVE_OPEN;
     g->masked = atomic_load_explicit(&has_handlers, memory_order_relaxed);
     if (g->masked)
         set_mask(&all, &g->mask);
+    guard_depth = 1; /* behind the mask: a handler in between must not find itself inside */
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &g->cancel);
 }
 

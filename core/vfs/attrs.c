@@ -54,7 +54,7 @@ static void stamp_staged(struct vfs *v, uint32_t number, struct moment mtime)
     staging_enter(v->staging, &owner);
     int fd = staging_open_file(v->staging, number, O_RDWR);
     if (fd >= 0) {
-        if (fstat(fd, &sb) == 0 && sb.st_mtim.tv_sec != STAGING_CLEAN_SEC)
+        if (fstat(fd, &sb) == 0 && staging_is_touched(staging_slot(v->staging, number), &sb))
             futimens(fd, t);
         staging_close_file(v->staging, number, fd);
     }

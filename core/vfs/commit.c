@@ -30,7 +30,7 @@ static void dirty_again(struct vfs *v, struct commit *c)
     if (c->mtime.tv_sec == STAGING_CLEAN_SEC)
         then[1].tv_nsec = UTIME_NOW; /* mapped: stored to without a new mtime */
     if (fd >= 0) {
-        if (fstat(fd, &sb) != 0 || sb.st_mtim.tv_sec == STAGING_CLEAN_SEC)
+        if (fstat(fd, &sb) != 0 || !staging_is_touched(s, &sb))
             futimens(fd, then);
         staging_close_file(v->staging, c->number, fd);
     }
@@ -107,10 +107,15 @@ static uint64_t data_to(int fd, uint64_t off, uint64_t end)
     return end;
 }
 
-static int put_range(struct vfs *v, struct commit *c, int fd, uint64_t old_length)
+static int put_range(struct vfs *v, struct commit *c, int fd, const struct stat *sb,
+                     uint64_t old_length)
 {
     uint64_t off = c->lo;
     int rc = 0;
+    if ((uint64_t)sb->st_blocks * 512 >= (uint64_t)sb->st_size) { /* no holes */
+        rc = put_data(v, c, fd, off, c->hi);
+        off = c->hi;
+    }
     while (rc == 0 && off < c->hi) {
         uint64_t data = data_from(fd, off, c->hi);
         if (data - off < HOLE_MIN && data < c->hi)
@@ -156,19 +161,16 @@ static void drop_written(struct vfs *v, struct commit *c)
     buf_clear(&c->slices);
 }
 
-static int prepare(struct vfs *v, struct commit *c, int fd)
+static int prepare(struct vfs *v, struct commit *c, int fd, const struct stat *sb)
 {
     struct slot *s = c->slot;
     struct attr seen;
-    struct stat sb;
 
-    if (fstat(fd, &sb) != 0)
-        return -errno;
-    if (!staging_is_dirty(s, &sb) || (s->flags & SLOT_GONE) != 0 || (s->flags & SLOT_FILLED) == 0)
+    if ((s->flags & SLOT_GONE) != 0 || (s->flags & SLOT_FILLED) == 0)
         return 0;
     if (!slot_seen_get(s, &seen))
         return -EIO;
-    uint64_t size = (uint64_t)sb.st_size;
+    uint64_t size = (uint64_t)sb->st_size;
     c->lo = s->dirty_lo;
     c->hi = s->dirty_hi;
     if ((s->flags & (SLOT_DIRECT | SLOT_MAPPED | SLOT_TORN)) != 0 || c->lo >= c->hi) {
@@ -179,9 +181,9 @@ static int prepare(struct vfs *v, struct commit *c, int fd)
         c->hi = size;
     s->dirty_lo = UINT64_MAX;
     s->dirty_hi = 0;
-    c->mtime = sb.st_mtim;
-    staging_set_clean(fd);
-    int rc = put_range(v, c, fd, seen.length < size ? seen.length : size);
+    c->mtime = sb->st_mtim;
+    staging_set_clean(s, fd);
+    int rc = put_range(v, c, fd, sb, seen.length < size ? seen.length : size);
     if (rc < 0) {
         drop_written(v, c);
         dirty_again(v, c);
@@ -197,8 +199,9 @@ static int prepare(struct vfs *v, struct commit *c, int fd)
         struct op *op = next_op(c, OP_WRITE);
         op->data = c->records.data;
         op->data_len = (uint32_t)c->records.len;
-        op->mtime = (struct moment){.sec = sb.st_mtim.tv_sec, .nsec = (uint32_t)sb.st_mtim.tv_nsec};
-        if (sb.st_mtim.tv_sec == STAGING_CLEAN_SEC)
+        op->mtime =
+            (struct moment){.sec = sb->st_mtim.tv_sec, .nsec = (uint32_t)sb->st_mtim.tv_nsec};
+        if (sb->st_mtim.tv_sec == STAGING_CLEAN_SEC)
             op->mtime = clock_now(); /* mapped: stored to without a new mtime */
         bool unseen = (s->flags & (SLOT_DIRECT | SLOT_MAPPED | SLOT_TORN)) != 0;
         op->mode = slot_lost_bits(s);
@@ -211,6 +214,8 @@ static int prepare(struct vfs *v, struct commit *c, int fd)
 int commit_prepare(struct vfs *v, uint32_t number, struct commit *c)
 {
     struct staging_owner owner;
+    struct stat sb;
+    int rc = 0;
 
     memset(c, 0, sizeof *c);
     c->number = number;
@@ -218,20 +223,19 @@ int commit_prepare(struct vfs *v, uint32_t number, struct commit *c)
     c->own = SIZE_MAX;
     staging_enter(v->staging, &owner);
     int fd = staging_open_file(v->staging, number, O_RDWR);
-    staging_leave(&owner);
     if (fd < 0)
-        return fd;
-    struct stat sb;
-    int rc = 0;
-    /* Look first: most descriptors that are closed have nothing to say, and need no connection. */
-    if (fstat(fd, &sb) == 0 && staging_is_dirty(c->slot, &sb))
-        rc = vfs_ready(v);
-    if (rc == 0) {
+        rc = fd;
+    else if (fstat(fd, &sb) != 0)
+        rc = -errno;
+    staging_leave(&owner);
+    /* Most descriptors that are closed have nothing to say, and need no connection. */
+    if (rc == 0 && staging_is_dirty(c->slot, &sb) && (rc = vfs_ready(v)) == 0) {
         staging_enter(v->staging, &owner);
-        rc = prepare(v, c, fd);
+        rc = prepare(v, c, fd, &sb);
         staging_leave(&owner);
     }
-    staging_close_file(v->staging, number, fd);
+    if (fd >= 0)
+        staging_close_file(v->staging, number, fd);
     c->carries = c->n > 0;
     return rc;
 }
@@ -362,7 +366,7 @@ void commit_punch(struct vfs *v, uint32_t number)
             s->published = keep; /* first: a reader then asks the volume, which has it */
             if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)keep) != 0)
                 log_once(LOG_WARN, "staging: no hole punching: %s", strerror(errno));
-            staging_set_clean(fd);
+            staging_set_clean(s, fd);
         }
     }
     if (fd >= 0)

@@ -132,7 +132,7 @@ void vfs_release(struct vfs *v, const struct vfs_fd *f)
     staging_enter(v->staging, &owner);
     if (f->kind == VFS_FILE) {
         struct slot *s = staging_slot(v->staging, f->slot);
-        if (s != NULL) {
+        if (s != NULL && staging_keeps(v->staging, f->slot)) {
             slot_lock(s); /* nobody is using it */
             staging_unkeep(v->staging, f->slot);
             slot_unlock(s);

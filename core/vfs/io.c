@@ -159,6 +159,7 @@ static ssize_t locked_writev(struct vfs *v, struct slot *s, int fd, const struct
     ssize_t put = native_writev(fd, iov, n, off, rwf);
     if (put <= 0)
         return put;
+    s->flags &= ~(uint32_t)SLOT_BLANK;
     note_lost_bits(s);
     uint64_t end = (uint64_t)pos + (uint64_t)put;
     if (append)
@@ -264,16 +265,17 @@ static int resize_slot(struct vfs *v, uint32_t number, uint64_t len, bool by_fd)
     int fd = staging_open_file(v->staging, number, O_RDWR);
     int rc = fd < 0 ? fd : fstat(fd, &sb) != 0 ? -errno : 0;
     if (rc == 0 && (uint64_t)sb.st_size != len) {
-        bool clean = sb.st_mtim.tv_sec == STAGING_CLEAN_SEC && (s->flags & SLOT_GONE) == 0;
+        bool clean = !staging_is_touched(s, &sb) && (s->flags & SLOT_GONE) == 0;
+        s->flags &= ~(uint32_t)SLOT_BLANK;
         if (ftruncate(fd, (off_t)len) != 0)
             rc = -errno;
         if (s->published > len)
             s->published = len;
         if (clean)
-            staging_set_clean(fd);
+            staging_set_clean(s, fd);
         else
             stamp_now(fd);
-    } else if (rc == 0 && by_fd && sb.st_mtim.tv_sec != STAGING_CLEAN_SEC) {
+    } else if (rc == 0 && by_fd && staging_is_touched(s, &sb)) {
         stamp_now(fd); /* ftruncate() always does */
     }
     if (fd >= 0)
@@ -340,6 +342,7 @@ int vfs_truncate(struct vfs *v, struct vfs_loc *loc, off_t len)
 
 static int native_fallocate(struct vfs *v, uint32_t number, int mode, off_t off, off_t len)
 {
+    struct slot *s = staging_slot(v->staging, number);
     struct staging_owner owner;
     struct stat sb;
 
@@ -347,7 +350,7 @@ static int native_fallocate(struct vfs *v, uint32_t number, int mode, off_t off,
     int fd = staging_open_file(v->staging, number, O_RDWR);
     int rc = fd < 0 ? fd : fstat(fd, &sb) != 0 ? -errno : 0;
     if (rc == 0) {
-        bool clean = sb.st_mtim.tv_sec == STAGING_CLEAN_SEC;
+        bool clean = !staging_is_touched(s, &sb);
         bool zero = (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) != 0;
         off_t end = off + len;
         /* Space is not reserved here: the length is what counts. */
@@ -356,8 +359,9 @@ static int native_fallocate(struct vfs *v, uint32_t number, int mode, off_t off,
         if (rc == 0 && zero && off < sb.st_size &&
             fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off, len) != 0)
             rc = -errno;
-        if (clean && (staging_slot(v->staging, number)->flags & SLOT_GONE) == 0)
-            staging_set_clean(fd);
+        s->flags &= ~(uint32_t)SLOT_BLANK;
+        if (clean && (s->flags & SLOT_GONE) == 0)
+            staging_set_clean(s, fd);
         else if (clean)
             stamp_now(fd);
     }

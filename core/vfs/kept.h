@@ -1,9 +1,11 @@
 /*
- * kept - internal descriptors that stay open because of locks.
+ * kept - internal descriptors of staging files that stay open, each for one or more reasons.
  *
- * "All locks held by the process on the file are released when any descriptor for it is closed":
- * also one that only we knew of.  So while a program holds record locks on a staging file, one
- * internal descriptor of it is kept and used for everything.
+ * KEPT_LOCKS: "All locks held by the process on the file are released when any descriptor for it is
+ * closed": also one that only we knew of.  So while a program holds record locks on a staging file,
+ * one internal descriptor of it is kept and used for everything.
+ * KEPT_WORK: the file is being written here; everything internal is done on this descriptor.
+ * KEPT_SPARE: the slot waits, empty, for the next new file: it need not be made.
  *
  * Layer: vfs, internal.  Threads: any.
  */
@@ -16,25 +18,37 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define KEPT_MAX 64 /* files with record locks in one process */
+#define KEPT_MAX   64 /* files in one process */
+#define WORK_MAX   8  /* of them, such as are being written */
+#define SPARES_MAX 2
+
+enum kept_why { KEPT_LOCKS = 1, KEPT_WORK = 2, KEPT_SPARE = 4 };
 
 struct kept {
     atomic_int count;
+    int top;              /* rows from here on were never used */
     pthread_mutex_t lock; /* the rows */
     struct {
         uint32_t number; /* 0: free */
         int fd;
+        unsigned why;
     } row[KEPT_MAX];
 };
 
 void kept_init(struct kept *k);
 /* The descriptor of a staging file, or -1. */
 int kept_get(struct kept *k, uint32_t number);
-/* false: no room, or there is one already; fd stays the caller's. */
-bool kept_add(struct kept *k, uint32_t number, int fd);
-/* Closes it; none is fine. */
-void kept_drop(struct kept *k, uint32_t number);
-/* Closes all; in a forked child, which has no locks. */
+/* Adds a reason.  true: it is kept, fd is taken over, or closed when there was one already;
+ * false: no room, fd stays the caller's.  fd -1: only where there is one. */
+bool kept_add(struct kept *k, uint32_t number, int fd, enum kept_why why);
+/* Takes a reason away; without one left the descriptor is closed.  None is fine. */
+void kept_drop(struct kept *k, uint32_t number, enum kept_why why);
+/* false: there is none, or too many have that reason already. */
+bool kept_turn(struct kept *k, uint32_t number, enum kept_why from, enum kept_why to);
+bool kept_is(struct kept *k, uint32_t number, enum kept_why why);
+/* The number of a spare one, or 0. */
+uint32_t kept_spare(struct kept *k);
+/* Closes all; in a forked child, which has no locks and no work. */
 void kept_drop_all(struct kept *k);
 size_t kept_list(struct kept *k, int *fds, size_t n);
 void kept_moved(struct kept *k, int old, int fresh);

@@ -154,6 +154,7 @@ static int change_user(struct vfs *v)
     int rc = staging_open(v->config.cache_dir, staging_uuid(v->staging), &fresh, why, sizeof why);
     if (rc < 0)
         return vfs_fail(v, rc, "%s: %s", v->config.prefix, why);
+    staging_drop_spares(v->staging);
     v->staging = fresh;
     v->batching = false;
     begin_batching(v);

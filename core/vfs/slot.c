@@ -50,10 +50,24 @@ int slot_hydrate(struct vfs *v, uint32_t number)
     return rc;
 }
 
+static void filled(struct slot *s, const struct attr *a, uint32_t flags)
+{
+    s->published = a->length;
+    s->dirty_lo = UINT64_MAX;
+    s->dirty_hi = 0;
+    slot_seen_set(s, a);
+    __atomic_store_n(&s->flags, (s->flags & (SLOT_DIRECT | SLOT_MAPPED)) | SLOT_FILLED | flags,
+                     __ATOMIC_SEQ_CST);
+}
+
 /* The file's bytes are those of the volume again: none here. */
 static int fill_lazy(struct vfs *v, uint32_t number, const struct attr *a)
 {
     struct slot *s = staging_slot(v->staging, number);
+    if ((s->flags & (SLOT_BLANK | SLOT_FILLED)) == SLOT_BLANK && a->length == 0) {
+        filled(s, a, SLOT_BLANK);
+        return 0;
+    }
     int fd = staging_open_file(v->staging, number, O_RDWR);
     if (fd < 0)
         return fd;
@@ -65,13 +79,8 @@ static int fill_lazy(struct vfs *v, uint32_t number, const struct attr *a)
         (a->length != 0 && ftruncate(fd, (off_t)a->length) != 0))
         rc = -errno;
     if (rc == 0) {
-        staging_set_clean(fd);
-        s->published = a->length;
-        s->dirty_lo = UINT64_MAX;
-        s->dirty_hi = 0;
-        slot_seen_set(s, a);
-        __atomic_store_n(&s->flags, (s->flags & (SLOT_DIRECT | SLOT_MAPPED)) | SLOT_FILLED,
-                         __ATOMIC_SEQ_CST);
+        staging_set_clean(s, fd);
+        filled(s, a, 0);
     }
     staging_close_file(v->staging, number, fd);
     return rc;
@@ -211,7 +220,7 @@ void slot_overlay(struct vfs *v, uint64_t ino, struct attr *a)
     if (number == 0 || staging_stat(v->staging, number, &sb) != 0)
         return;
     const struct slot *s = staging_slot(v->staging, number);
-    if (s->ino != ino || sb.st_mtim.tv_sec == STAGING_CLEAN_SEC || (s->flags & SLOT_FILLED) == 0 ||
+    if (s->ino != ino || !staging_is_touched(s, &sb) || (s->flags & SLOT_FILLED) == 0 ||
         staging_left(v->staging, number))
         return;
     a->length = (uint64_t)sb.st_size;

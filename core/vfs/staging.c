@@ -180,6 +180,9 @@ void staging_close(struct staging *st)
     if (st == NULL)
         return;
     if (st->t != NULL)
+        staging_drop_spares(st);
+    kept_drop_all(&st->kept);
+    if (st->t != NULL)
         munmap(st->t, sizeof *st->t);
     if (st->dir >= 0)
         close(st->dir);
@@ -236,21 +239,26 @@ bool staging_changed_since(struct staging *st, uint64_t ino, uint64_t stamp)
 
 int staging_keep(struct staging *st, uint32_t number)
 {
-    if (kept_get(&st->kept, number) >= 0)
+    if (kept_add(&st->kept, number, -1, KEPT_LOCKS))
         return 0;
     int fd = staging_open_file(st, number, O_RDWR);
     if (fd < 0)
         return fd;
     fd = staging_high_fd(fd);
-    if (kept_add(&st->kept, number, fd))
+    if (kept_add(&st->kept, number, fd, KEPT_LOCKS))
         return 0;
     close(fd);
-    return kept_get(&st->kept, number) >= 0 ? 0 : -ENOLCK;
+    return -ENOLCK;
+}
+
+bool staging_keeps(struct staging *st, uint32_t number)
+{
+    return kept_is(&st->kept, number, KEPT_LOCKS);
 }
 
 void staging_unkeep(struct staging *st, uint32_t number)
 {
-    kept_drop(&st->kept, number);
+    kept_drop(&st->kept, number, KEPT_LOCKS);
 }
 
 void staging_after_fork(struct staging *st)

@@ -43,6 +43,8 @@ enum slot_flag {
     SLOT_LOST_SUID = 1 << 6, /* written by somebody whose writes take that bit away */
     SLOT_LOST_SGID = 1 << 7,
     SLOT_TORN = 1 << 8, /* a holder was killed inside a fill, write or commit: look at everything */
+    SLOT_BLANK =
+        1 << 9, /* empty from the start: while it is that it is clean, whatever its mtime */
 };
 
 struct slot {
@@ -83,6 +85,7 @@ bool staging_changed_since(struct staging *st, uint64_t ino, uint64_t stamp);
 /* The program takes record locks on the file, which closing any descriptor would drop: one internal
  * descriptor stays open until staging_unkeep().  0, -ENOLCK: too many, -errno. */
 int staging_keep(struct staging *st, uint32_t number);
+bool staging_keeps(struct staging *st, uint32_t number);
 void staging_unkeep(struct staging *st, uint32_t number);
 
 /* What is fd, by its name in /proc/self/fd?  's' 'd' 'o' and *number, or 0.  cache_dir is
@@ -91,7 +94,12 @@ int staging_name_of(const char *link, const char *cache_dir, char uuid[64], uint
 
 /* The slot of an inode, made when absent.  The descriptor returned is opened on its file with
  * `flags` before the table is unlocked, so that the slot cannot be given back in between.  -ENFILE:
- * all slots are in use. */
+ * all slots are in use.
+ *
+ * A process that writes new files keeps a spare slot or two with a descriptor on each (kept.h), so
+ * that neither the file nor an internal descriptor has to be made for the next one.  In the table a
+ * spare slot is that of inode SLOT_SPARE, and the descriptor is its holder. */
+#define SLOT_SPARE UINT64_MAX
 enum staging_how {
     STAGING_NEW,       /* made now */
     STAGING_SHARED,    /* somebody holds it open */
@@ -103,8 +111,11 @@ int staging_hold(struct staging *st, uint64_t ino, int flags, uint32_t *number,
 /* The slot in use for an inode: its number, or 0. */
 uint32_t staging_find(struct staging *st, uint64_t ino);
 struct slot *staging_slot(struct staging *st, uint32_t number); /* NULL: no such number */
-/* Gives the slot back when nobody holds its file and nothing in it waits for a commit. */
+/* Gives the slot back when nobody holds its file and nothing in it waits for a commit.  The slot is
+ * not locked. */
 void staging_release(struct staging *st, uint32_t number, uint32_t gen);
+/* This process has no use for spare slots any more. */
+void staging_drop_spares(struct staging *st);
 /* Nobody but fd's descriptor holds the file of the slot. */
 bool staging_alone(struct staging *st, uint32_t number);
 /* What is in the file was left by a killed process and will be set aside at the next open. */
@@ -116,8 +127,10 @@ size_t staging_inodes(struct staging *st, uint64_t *ino, size_t n);
 int staging_open_file(struct staging *st, uint32_t number, int flags);
 void staging_close_file(struct staging *st, uint32_t number, int fd);
 int staging_stat(struct staging *st, uint32_t number, struct stat *out);
-bool staging_is_dirty(const struct slot *s, const struct stat *sb);
-void staging_set_clean(int fd);
+/* Somebody wrote to the file since it was last clean, as its mtime tells. */
+bool staging_is_touched(const struct slot *s, const struct stat *sb);
+bool staging_is_dirty(const struct slot *s, const struct stat *sb); /* or must be taken for it */
+void staging_set_clean(struct slot *s, int fd);
 void staging_path(const struct staging *st, uint32_t number, char *out, size_t len);
 
 /* Skeletons: a descriptor opened with flags. */

@@ -36,6 +36,7 @@ struct staging {
     struct table *t;
     int dir; /* CACHE/UUID */
     struct kept kept;
+    unsigned spared; /* files that got a spare slot; table locked */
     uid_t uid;
     gid_t gid;
     char uuid[64];
@@ -51,7 +52,9 @@ void table_unlock(struct table *t);
 /* The table is locked.  Numbers; 0: none. */
 uint32_t table_find(struct table *t, uint64_t ino);
 uint32_t table_take(struct table *t, uint64_t ino);
+bool slot_trylock(struct slot *s);
 void slot_probe(struct slot *s); /* notices a lock holder that was killed */
+void table_move(struct table *t, uint32_t n, uint64_t ino); /* it begins anew, as another's */
 void table_give(struct table *t, uint32_t n);
 
 /* --- staging_names.c ---------------------------------------------------------------------------

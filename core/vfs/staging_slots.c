@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define SWEEP_EVERY 32 /* files that get a spare slot */
+
 struct slot *staging_slot(struct staging *st, uint32_t number)
 {
     return number != 0 && number < SLOTS ? &st->t->slot[number] : NULL;
@@ -45,7 +47,17 @@ static bool alone_locked(struct staging *st, uint32_t number)
     return alone;
 }
 
-/* Nobody holds the file and nothing in it waits for a commit: the slot is free again. */
+/* Its file is empty, and the descriptor kept of it is all that holds it. */
+static bool make_spare(struct staging *st, uint32_t number)
+{
+    if (!kept_turn(&st->kept, number, KEPT_WORK, KEPT_SPARE))
+        return false;
+    table_move(st->t, number, SLOT_SPARE);
+    return true;
+}
+
+/* Nobody holds the file and nothing in it waits for a commit: the slot is free again, or a spare
+ * one of this process. */
 static void release_locked(struct staging *st, uint32_t number)
 {
     struct slot *s = &st->t->slot[number];
@@ -53,14 +65,18 @@ static void release_locked(struct staging *st, uint32_t number)
     struct stat sb;
     if (fd >= 0 && nobody_holds(fd) && fstat(fd, &sb) == 0 &&
         ((s->flags & SLOT_GONE) != 0 || !staging_is_dirty(s, &sb) || s->seen_len == 0)) {
+        bool empty = true;
         /* First: killed behind the truncation, the empty file must not be taken for the inode's. */
         s->seen_len = 0;
         __atomic_store_n(&s->flags, 0, __ATOMIC_SEQ_CST);
-        if (sb.st_size != 0 && ftruncate(fd, 0) != 0)
+        if (sb.st_size != 0 && ftruncate(fd, 0) != 0) {
             log_at(LOG_WARN, "staging file %u: %s", number, strerror(errno));
+            empty = false;
+        }
         if ((sb.st_mode & 0777) != 0600)
             fchmod(fd, 0600);
-        table_give(st->t, number);
+        if (!empty || !make_spare(st, number))
+            table_give(st->t, number);
     }
     if (fd >= 0)
         staging_close_file(st, number, fd);
@@ -71,9 +87,26 @@ void staging_release(struct staging *st, uint32_t number, uint32_t gen)
     struct slot *s = staging_slot(st, number);
     if (s == NULL)
         return;
+    slot_lock(s); /* nobody is using what is kept of it */
     table_lock(st->t);
-    if (s->ino != 0 && s->gen == gen)
+    if (s->ino != 0 && s->gen == gen) {
         release_locked(st, number);
+        kept_drop(&st->kept, number, KEPT_WORK); /* others hold it, or it is given back */
+    }
+    table_unlock(st->t);
+    slot_unlock(s);
+}
+
+void staging_drop_spares(struct staging *st)
+{
+    uint32_t number;
+
+    table_lock(st->t);
+    while ((number = kept_spare(&st->kept)) != 0) {
+        if (st->t->slot[number].ino == SLOT_SPARE)
+            table_give(st->t, number);
+        kept_drop(&st->kept, number, KEPT_SPARE);
+    }
     table_unlock(st->t);
 }
 
@@ -84,9 +117,17 @@ static void sweep_locked(struct staging *st)
     int looked = 0;
     for (uint32_t step = 0; step < t->high && step < 64 && looked < 2; step++) {
         t->hand = t->hand % t->high + 1;
-        if (t->slot[t->hand].ino != 0) {
-            release_locked(st, t->hand);
-            looked++;
+        uint32_t n = t->hand;
+        if (t->slot[n].ino == 0 || kept_is(&st->kept, n, KEPT_SPARE))
+            continue;
+        looked++;
+        if (!kept_is(&st->kept, n, KEPT_WORK)) {
+            release_locked(st, n);
+        } else if (slot_trylock(&t->slot[n])) { /* else somebody uses what is kept */
+            release_locked(st, n);
+            if (t->slot[n].ino == SLOT_SPARE || t->slot[n].ino == 0)
+                kept_drop(&st->kept, n, KEPT_WORK);
+            slot_unlock(&t->slot[n]);
         }
     }
 }
@@ -103,6 +144,7 @@ static void set_aside_locked(struct staging *st, uint32_t number)
     if (renameat(st->dir, name, st->dir, aside) == 0)
         log_at(LOG_WARN, "inode %llu: what a killed process had not closed is kept as %s/%s",
                (unsigned long long)s->ino, st->path, aside);
+    kept_drop(&st->kept, number, KEPT_WORK); /* of the file that went */
     s->flags = 0;
     s->gen++;
     s->published = 0;
@@ -133,11 +175,38 @@ bool staging_left(struct staging *st, uint32_t number)
     return left;
 }
 
+/* A spare slot for the inode: number, or 0. */
+static uint32_t take_spare(struct staging *st, uint64_t ino)
+{
+    uint32_t n = kept_spare(&st->kept);
+    if (n != 0 && st->t->slot[n].ino != SLOT_SPARE) { /* a child that nobody saw took it */
+        kept_drop(&st->kept, n, KEPT_SPARE);
+        return 0;
+    }
+    if (n == 0 || !kept_turn(&st->kept, n, KEPT_SPARE, KEPT_WORK))
+        return 0;
+    table_move(st->t, n, ino);
+    st->t->slot[n].flags = SLOT_BLANK;
+    return n;
+}
+
+/* The first files of a process: what is opened here serves the next ones too. */
+static void keep_for_work(struct staging *st, uint32_t number)
+{
+    int fd = staging_open_file(st, number, O_RDWR);
+    if (fd < 0)
+        return;
+    fd = staging_high_fd(fd);
+    if (fd < HIGH_FD || !kept_add(&st->kept, number, fd, KEPT_WORK))
+        close(fd);
+}
+
 int staging_hold(struct staging *st, uint64_t ino, int flags, uint32_t *number,
                  enum staging_how *how)
 {
     char name[32];
     int fd, room = 0;
+    bool writes = (flags & O_ACCMODE) != O_RDONLY;
 
     table_lock(st->t);
     uint32_t n = table_find(st->t, ino);
@@ -149,16 +218,22 @@ int staging_hold(struct staging *st, uint64_t ino, int flags, uint32_t *number,
             *how = STAGING_NEW;
         }
     } else {
-        sweep_locked(st);
-        room = staging_back_more(st);
-        n = room == 0 ? table_take(st->t, ino) : 0;
+        if (!writes || kept_spare(&st->kept) == 0 || ++st->spared % SWEEP_EVERY == 0)
+            sweep_locked(st); /* before it is taken: nobody holds it yet */
+        n = writes ? take_spare(st, ino) : 0;
+        if (n == 0 && (room = staging_back_more(st)) == 0)
+            n = table_take(st->t, ino);
     }
     staging_name('s', n, name);
     fd = room < 0 ? room : n == 0 ? -ENFILE : openat(st->dir, name, flags | O_CREAT, 0600);
     if (fd == -1) {
         fd = -errno;
-        if (*how == STAGING_NEW)
+        if (*how == STAGING_NEW && n != 0) {
             table_give(st->t, n);
+            kept_drop(&st->kept, n, KEPT_WORK);
+        }
+    } else if (fd >= 0 && *how == STAGING_NEW && writes && kept_get(&st->kept, n) < 0) {
+        keep_for_work(st, n);
     }
     table_unlock(st->t);
     *number = n;
@@ -180,7 +255,7 @@ size_t staging_inodes(struct staging *st, uint64_t *ino, size_t n)
         return 0;
     table_lock(st->t);
     for (uint32_t i = 1; i <= st->t->high && have < n; i++) {
-        if (st->t->slot[i].ino != 0)
+        if (st->t->slot[i].ino != 0 && st->t->slot[i].ino != SLOT_SPARE)
             ino[have++] = st->t->slot[i].ino;
     }
     table_unlock(st->t);
@@ -215,13 +290,20 @@ int staging_stat(struct staging *st, uint32_t number, struct stat *out)
     return rc;
 }
 
-bool staging_is_dirty(const struct slot *s, const struct stat *sb)
+bool staging_is_touched(const struct slot *s, const struct stat *sb)
 {
-    return (s->flags & (SLOT_MAPPED | SLOT_TORN)) != 0 || sb->st_mtim.tv_sec != STAGING_CLEAN_SEC;
+    return sb->st_mtim.tv_sec != STAGING_CLEAN_SEC &&
+           ((s->flags & SLOT_BLANK) == 0 || sb->st_size != 0);
 }
 
-void staging_set_clean(int fd)
+bool staging_is_dirty(const struct slot *s, const struct stat *sb)
 {
+    return (s->flags & (SLOT_MAPPED | SLOT_TORN)) != 0 || staging_is_touched(s, sb);
+}
+
+void staging_set_clean(struct slot *s, int fd)
+{
+    s->flags &= ~(uint32_t)SLOT_BLANK;
     struct timespec t[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = STAGING_CLEAN_SEC}};
     futimens(fd, t);
 }

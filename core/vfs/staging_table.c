@@ -70,13 +70,19 @@ void slot_lock(struct slot *s)
     after_lock(s, pthread_mutex_lock(&s->lock));
 }
 
-void slot_probe(struct slot *s)
+bool slot_trylock(struct slot *s)
 {
     int rc = pthread_mutex_trylock(&s->lock);
     if (rc == EBUSY)
-        return;
+        return false;
     after_lock(s, rc);
-    slot_unlock(s);
+    return true;
+}
+
+void slot_probe(struct slot *s)
+{
+    if (slot_trylock(s))
+        slot_unlock(s);
 }
 
 void slot_unlock(struct slot *s)
@@ -94,42 +100,62 @@ uint32_t table_find(struct table *t, uint64_t ino)
     return n;
 }
 
-uint32_t table_take(struct table *t, uint64_t ino)
+static void link_slot(struct table *t, uint32_t n, uint64_t ino)
 {
-    uint32_t n = t->free_first;
-    struct slot *s;
-    if (n != 0) {
-        s = &t->slot[n];
-        t->free_first = s->next;
-    } else if (t->high + 1 < SLOTS) {
-        n = t->high + 1;
-        s = &t->slot[n];
-        mutex_init(&s->lock); /* before it counts as one, or a kill here leaves a bad lock */
-        t->high = n;
-    } else {
-        return 0;
-    }
+    t->slot[n].ino = ino;
+    t->slot[n].next = *bucket_of(t, ino);
+    *bucket_of(t, ino) = n;
+}
+
+static void unlink_slot(struct table *t, uint32_t n)
+{
+    uint32_t *link = bucket_of(t, t->slot[n].ino);
+    while (*link != 0 && *link != n)
+        link = &t->slot[*link].next;
+    if (*link == n)
+        *link = t->slot[n].next;
+}
+
+static void slot_begin(struct slot *s)
+{
     s->gen++;
     s->flags = 0;
     s->published = 0;
     s->dirty_lo = UINT64_MAX;
     s->dirty_hi = 0;
     s->seen_len = 0;
-    s->ino = ino;
-    s->next = *bucket_of(t, ino);
-    *bucket_of(t, ino) = n;
+}
+
+uint32_t table_take(struct table *t, uint64_t ino)
+{
+    uint32_t n = t->free_first;
+    if (n != 0) {
+        t->free_first = t->slot[n].next;
+    } else if (t->high + 1 < SLOTS) {
+        n = t->high + 1;
+        mutex_init(
+            &t->slot[n].lock); /* before it counts as one, or a kill here leaves a bad lock */
+        t->high = n;
+    } else {
+        return 0;
+    }
+    slot_begin(&t->slot[n]);
+    link_slot(t, n, ino);
     t->used++;
     return n;
+}
+
+void table_move(struct table *t, uint32_t n, uint64_t ino)
+{
+    unlink_slot(t, n);
+    slot_begin(&t->slot[n]);
+    link_slot(t, n, ino);
 }
 
 void table_give(struct table *t, uint32_t n)
 {
     struct slot *s = &t->slot[n];
-    uint32_t *link = bucket_of(t, s->ino);
-    while (*link != 0 && *link != n)
-        link = &t->slot[*link].next;
-    if (*link == n)
-        *link = s->next;
+    unlink_slot(t, n);
     s->ino = 0;
     s->next = t->free_first;
     t->free_first = n;

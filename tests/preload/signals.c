@@ -7,7 +7,7 @@
 
 #define FILES 300
 
-static volatile sig_atomic_t rounds, failures;
+static volatile sig_atomic_t rounds, failures, failed_with;
 static char busy[PATH_MAX];
 
 /* The kernel's own, as programs without libc's have it. */
@@ -30,8 +30,10 @@ static void work(int sig)
     int keep = errno, fd = open(busy, O_RDWR | O_CREAT | O_APPEND, 0644);
 
     (void)sig;
-    if (fd < 0 || write(fd, "x", 1) != 1 || close(fd) != 0)
+    if (fd < 0 || write(fd, "x", 1) != 1 || close(fd) != 0) {
         failures++;
+        failed_with = errno;
+    }
     rounds++;
     start_timer(rounds % 20 * 17 + 50);
     errno = keep;
@@ -84,7 +86,8 @@ int main(int argc, char **argv)
             for (int wait = 0; rounds < 50 && wait < 2000; wait++)
                 usleep(1000);
             start_timer(0);
-            printf("handlers: %s, %d failures\n", rounds >= 50 ? "enough" : "few", (int)failures);
+            printf("handlers: %s, %d failures, %s\n", rounds >= 50 ? "enough" : "few",
+                   (int)failures, strerrorname_np(failed_with));
             SHOW(stat(busy, &st));
             printf("each one's byte: %d\n", st.st_size == rounds);
             SHOW(unlink(busy));

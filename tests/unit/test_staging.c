@@ -51,7 +51,7 @@ static void test_share_and_release(void)
     int fd = hold(100, O_RDWR, &a, &how);
     CU_ASSERT(fd >= 0 && how == STAGING_NEW);
     seen(a);
-    staging_set_clean(fd);
+    staging_set_clean(staging_slot(st, a), fd);
     int fd2 = hold(100, O_RDONLY, &b, &how);
     CU_ASSERT(fd2 >= 0 && how == STAGING_SHARED && a == b);
     CU_ASSERT_EQUAL(staging_find(st, 100), a);
@@ -72,7 +72,7 @@ static void test_other_holders(void)
     int fd = hold(200, O_RDWR, &n, &how);
     seen(n);
     CU_ASSERT(ftruncate(fd, 4096) == 0);
-    staging_set_clean(fd);
+    staging_set_clean(staging_slot(st, n), fd);
     uint32_t gen = staging_slot(st, n)->gen;
     int copy = dup(fd);
     close(fd);
@@ -95,7 +95,7 @@ static void test_dirty_stays(void)
     int fd = hold(300, O_RDWR, &n, &how);
     struct stat sb;
     seen(n);
-    staging_set_clean(fd);
+    staging_set_clean(staging_slot(st, n), fd);
     CU_ASSERT(fstat(fd, &sb) == 0 && !staging_is_dirty(staging_slot(st, n), &sb));
     CU_ASSERT(write(fd, "x", 1) == 1);
     CU_ASSERT(fstat(fd, &sb) == 0 && staging_is_dirty(staging_slot(st, n), &sb));
@@ -104,7 +104,7 @@ static void test_dirty_stays(void)
     CU_ASSERT_EQUAL(staging_find(st, 300), n);
     fd = hold(300, O_RDWR, &n, &how);
     CU_ASSERT_EQUAL(how, STAGING_ABANDONED);
-    staging_set_clean(fd);
+    staging_set_clean(staging_slot(st, n), fd);
     close(fd);
     staging_release(st, n, staging_slot(st, n)->gen);
     CU_ASSERT_EQUAL(staging_find(st, 300), 0);
@@ -120,7 +120,7 @@ static void test_set_aside(void)
     int fd = hold(400, O_RDWR, &n, &how);
     struct slot *s = staging_slot(st, n);
     seen(n);
-    staging_set_clean(fd);
+    staging_set_clean(staging_slot(st, n), fd);
     CU_ASSERT(write(fd, "half", 4) == 4);
     s->dirty_lo = 0;
     s->dirty_hi = 4;
@@ -133,7 +133,7 @@ static void test_set_aside(void)
     snprintf(path, sizeof path, "%s/volume.%u/l/400-%u", dir, geteuid(), gen);
     CU_ASSERT(stat(path, &sb) == 0 && sb.st_size == 4);
     seen(n);
-    staging_set_clean(fd);
+    staging_set_clean(staging_slot(st, n), fd);
     close(fd);
     staging_release(st, n, s->gen);
     CU_ASSERT_EQUAL(staging_find(st, 400), 0);
@@ -144,6 +144,7 @@ static void test_killed_holders(void)
     for (int round = 0; round < 20; round++) {
         pid_t pid = fork();
         if (pid == 0) {
+            staging_after_fork(st);
             for (uint64_t i = 0;; i++) {
                 uint32_t n;
                 enum staging_how how;
@@ -151,7 +152,7 @@ static void test_killed_holders(void)
                 if (fd < 0)
                     _exit(1);
                 seen(n);
-                staging_set_clean(fd);
+                staging_set_clean(staging_slot(st, n), fd);
                 close(fd);
                 staging_release(st, n, staging_slot(st, n)->gen);
             }
@@ -170,7 +171,7 @@ static void test_killed_holders(void)
         CU_ASSERT_FATAL(fd >= 0);
         CU_ASSERT(how != STAGING_SHARED);
         seen(n);
-        staging_set_clean(fd);
+        staging_set_clean(staging_slot(st, n), fd);
         close(fd);
         staging_release(st, n, staging_slot(st, n)->gen);
         CU_ASSERT_EQUAL(staging_find(st, ino), 0);
@@ -195,6 +196,22 @@ static void test_names(void)
     CU_ASSERT_EQUAL(staging_name_of("pipe:[5]", "/c", uuid, &n), 0);
 }
 
+static uint32_t one_file(uint64_t ino)
+{
+    uint32_t n;
+    enum staging_how how;
+    int fd = hold(ino, O_WRONLY, &n, &how);
+    CU_ASSERT_FATAL(fd >= 0);
+    CU_ASSERT_EQUAL(how, STAGING_NEW);
+    seen(n);
+    CU_ASSERT_EQUAL(write(fd, "data", 4), 4);
+    staging_set_clean(staging_slot(st, n), fd);
+    close(fd);
+    staging_release(st, n, staging_slot(st, n)->gen);
+    CU_ASSERT_EQUAL(staging_find(st, ino), 0);
+    return n;
+}
+
 /* A process that ends without closing leaves slots; new ones bring them back. */
 static void test_sweep(void)
 {
@@ -203,18 +220,104 @@ static void test_sweep(void)
     for (uint64_t ino = 5000; ino < 5040; ino++) {
         int fd = hold(ino, O_RDWR, &n, &how);
         seen(n);
-        staging_set_clean(fd);
+        staging_set_clean(staging_slot(st, n), fd);
         close(fd);
     }
     for (uint64_t ino = 6000; ino < 6040; ino++) {
-        int fd = hold(ino, O_RDWR, &n, &how);
+        int fd = hold(ino, O_RDONLY, &n, &how);
         seen(n);
-        staging_set_clean(fd);
+        staging_set_clean(staging_slot(st, n), fd);
         close(fd);
         staging_release(st, n, staging_slot(st, n)->gen);
     }
     uint64_t left[64];
     CU_ASSERT_EQUAL(staging_inodes(st, left, 64), 0);
+    /* Also where each new file gets the spare slot, though not at each one. */
+    int fd = hold(7000, O_RDONLY, &n, &how);
+    seen(n);
+    staging_set_clean(staging_slot(st, n), fd);
+    close(fd);
+    for (uint64_t ino = 8000; ino < 12000; ino++)
+        one_file(ino);
+    CU_ASSERT_EQUAL(staging_find(st, 7000), 0);
+}
+
+/* The slot of a written file serves the next one, unless somebody still holds the file. */
+static void test_spare(void)
+{
+    uint32_t n, m;
+    enum staging_how how;
+    struct stat sb;
+    char got[8] = "";
+
+    uint32_t first = one_file(20000), gen = staging_slot(st, first)->gen;
+    CU_ASSERT_EQUAL(one_file(20001), first);
+    CU_ASSERT_NOT_EQUAL(staging_slot(st, first)->gen, gen);
+
+    int fd = hold(20002, O_RDWR, &n, &how), again = hold(20002, O_RDONLY, &m, &how);
+    CU_ASSERT(n == first && m == n && how == STAGING_SHARED);
+    close(again);
+    struct slot *s = staging_slot(st, n);
+    seen(n);
+    CU_ASSERT((s->flags & SLOT_BLANK) != 0);
+    CU_ASSERT(fstat(fd, &sb) == 0 && sb.st_size == 0 && !staging_is_dirty(s, &sb));
+    CU_ASSERT_EQUAL(write(fd, "old", 3), 3);
+    CU_ASSERT(fstat(fd, &sb) == 0 && staging_is_dirty(s, &sb));
+    staging_set_clean(s, fd);
+    int copy = dup(fd);
+    close(fd);
+    staging_release(st, n, s->gen);
+    CU_ASSERT_EQUAL(staging_find(st, 20002), n);
+    fd = hold(20003, O_RDWR, &m, &how);
+    CU_ASSERT_NOT_EQUAL(m, n);
+    seen(m);
+    CU_ASSERT_EQUAL(write(copy, "stray", 5), 5);
+    CU_ASSERT_EQUAL(pread(fd, got, sizeof got, 0), 0);
+    staging_set_clean(staging_slot(st, m), fd);
+    close(fd);
+    staging_release(st, m, staging_slot(st, m)->gen);
+    staging_set_clean(s, copy);
+    close(copy);
+    staging_release(st, n, s->gen);
+    CU_ASSERT_EQUAL(staging_find(st, 20002), 0);
+    staging_drop_spares(st);
+    CU_ASSERT_EQUAL(staging_slot(st, m)->ino, 0);
+}
+
+/* A killed process's spare slot is for all again; a living one's is nobody else's. */
+static void test_spare_of_killed(void)
+{
+    int to_parent[2], status;
+    uint32_t n = 0, other;
+    enum staging_how how;
+
+    CU_ASSERT_EQUAL(pipe(to_parent), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        staging_after_fork(st);
+        n = one_file(30000);
+        (void)!write(to_parent[1], &n, sizeof n);
+        pause();
+    }
+    CU_ASSERT_EQUAL(read(to_parent[0], &n, sizeof n), (ssize_t)sizeof n);
+    CU_ASSERT_EQUAL(staging_slot(st, n)->ino, SLOT_SPARE);
+    for (int alive = 1; alive >= 0; alive--) {
+        for (uint64_t ino = 31000; ino < 31100; ino++) {
+            int fd = hold(ino, O_RDONLY, &other, &how);
+            CU_ASSERT(!alive || other != n);
+            seen(other);
+            staging_set_clean(staging_slot(st, other), fd);
+            close(fd);
+            staging_release(st, other, staging_slot(st, other)->gen);
+        }
+        CU_ASSERT_EQUAL(staging_slot(st, n)->ino == SLOT_SPARE, alive);
+        if (alive) {
+            kill(pid, SIGKILL);
+            waitpid(pid, &status, 0);
+        }
+    }
+    close(to_parent[0]);
+    close(to_parent[1]);
 }
 
 /* Another process maps the table while this one has it mapped. */
@@ -250,6 +353,8 @@ int main(void)
     CU_add_test(s, "set aside", test_set_aside);
     CU_add_test(s, "killed holders", test_killed_holders);
     CU_add_test(s, "sweep", test_sweep);
+    CU_add_test(s, "spare", test_spare);
+    CU_add_test(s, "spare of a killed process", test_spare_of_killed);
     CU_add_test(s, "second process", test_second_process);
     CU_add_test(s, "names", test_names);
     CU_add_test(s, "refused", test_refused);
