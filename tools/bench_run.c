@@ -269,7 +269,8 @@ int bench_run(struct bench *b)
     for (unsigned m = 0; m < MODES; m++)
         b->built[m] = is_built(b, m);
     for (unsigned run = 0; rc == CMD_OK && run < b->runs; run++) {
-        for (unsigned m = 0; rc == CMD_OK && m < MODES; m++) {
+        for (unsigned i = 0; rc == CMD_OK && i < MODES; i++) {
+            unsigned m = (run + i) % MODES; /* none is always the first */
             if (!b->built[m])
                 continue;
             rc = run_mode(b, m, once);
