@@ -121,6 +121,12 @@ void batch_leave(struct batch *b)
     pthread_mutex_unlock(&b->known);
 }
 
+void meta_input(struct meta *m)
+{
+    if (m->batch != NULL)
+        m->batch->input_ms = clock_mono_ms() + 1; /* what is told within this millisecond too */
+}
+
 struct queue *batch_queue(struct batch *b)
 {
     if (b->queue != NULL || b->no_queue)

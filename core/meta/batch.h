@@ -16,6 +16,7 @@
 
 #include "core/meta/meta_internal.h"
 #include "core/meta/overlay.h"
+#include "core/metrics/metrics.h"
 
 #include <stdatomic.h>
 
@@ -35,17 +36,19 @@ struct batch {
     struct board *board;
     struct queue *queue; /* NULL: not needed yet, or none to be had */
     bool no_queue;
-    _Atomic int trouble;   /* -errno of the last drain: changes wait for the store again */
+    _Atomic int trouble; /* -errno of the last drain: changes wait for the store again */
+    uint64_t trouble_ms;
     uint32_t uid;          /* whose staging area it is in */
     pthread_mutex_t known; /* guards what follows */
     struct overlay *overlay;
-    uint64_t fresh_slice;     /* for the next pack; 0: none taken yet */
-    uint64_t early;           /* changes acknowledged early, ever */
-    uint32_t changes;         /* changes in all, as far as FIRST_SYNC goes */
-    uint64_t exclusive;       /* board_exclusive() when last asked */
-    uint64_t usable_until_ms; /* the setting is believed until then */
-    bool may_grow;            /* no limit and no quota is near */
-    uint64_t usage_at_ms;     /* when that was asked; 0: never */
+    uint64_t fresh_slice;      /* for the next pack; 0: none taken yet */
+    uint64_t early;            /* changes acknowledged early, ever */
+    uint32_t changes;          /* changes in all, as far as FIRST_SYNC goes */
+    _Atomic uint64_t input_ms; /* what was told before is older than input of the program */
+    uint64_t exclusive;        /* board_exclusive() when last asked */
+    uint64_t usable_until_ms;  /* the setting is believed until then */
+    bool may_grow;             /* no limit and no quota is near */
+    uint64_t usage_at_ms;      /* when that was asked; 0: never */
     struct op_env env;
     struct deferred deferred[DEFERRED_MAX];
     uint32_t n_deferred;

@@ -77,6 +77,7 @@ void deferred_refused(struct batch *b, const struct op *op, int code)
     if (op->kind == OP_UNLINK && code == -ENOENT)
         return;
     remember(b, op, code);
+    metrics_conflicts(b->m->metrics, 1);
     const char *what = op->path != NULL ? op->path : "";
     if (op->kind == OP_MAKE && (op->mode >> 12) == TYPE_FILE && op->data_len > ATTR_BYTES &&
         (code == -EEXIST || code == -ENOENT) && keep(b, op, name))

@@ -26,6 +26,7 @@ struct flight {
     struct queue_batch g;
     struct engine_pack pack;
     struct op_result *res;
+    uint64_t from_ns;
 };
 
 struct draining {
@@ -33,8 +34,7 @@ struct draining {
     struct queue *q;
     struct flight flight[WINDOW];
     size_t first, n;
-    uint64_t at; /* next group to send; 0: the queue's first */
-    uint64_t from_ms;
+    uint64_t at;    /* next group to send; 0: the queue's first */
     uint64_t force; /* sequence number that is sent whatever the store remembers */
     int rc;
     bool again; /* the queue went back to an older group */
@@ -104,6 +104,7 @@ static bool send_one(struct draining *d)
     f->rq.board = queue_id(d->q);
     f->rq.seq = f->g.seq;
     f->rq.force = f->g.seq == d->force;
+    f->from_ns = clock_mono_ns();
     d->n++;
     e->ops->submit(e, &f->rq);
     return true;
@@ -126,6 +127,10 @@ static void take_answers(struct draining *d, struct flight *f)
         const struct op *op = &f->g.ops[i];
         const struct op_result *res = &f->res[i];
         if (res->code < 0)
+            metrics_failed(b->m->metrics, op->kind, 1);
+        else
+            metrics_flushed(b->m->metrics, op->kind, 1);
+        if (res->code < 0)
             deferred_refused(b, op, res->code);
         else if ((res->rflags & OPR_GONE) != 0)
             drop_slices(b, &res->extra);
@@ -140,6 +145,9 @@ static void take_answers(struct draining *d, struct flight *f)
         b->hooks.drop != NULL)
         b->hooks.drop(b->hooks.ctx, f->pack.id, f->pack.size);
     queue_sent(d->q, &f->g);
+    metrics_batch(b->m->metrics, f->g.n, (clock_mono_ns() - f->from_ns) / 1000);
+    if (f->rq.outcome == BATCH_REPEATED)
+        metrics_repeated(b->m->metrics, 1);
 }
 
 /* The server knows less than it told us: it crashed, or another one took over. */
@@ -273,6 +281,7 @@ int drain(struct batch *b, bool others, struct engine_request *call)
         queue_tidy(b->queue, false);
     }
     b->trouble = rc;
+    b->trouble_ms = clock_mono_ms();
     if (rc == 0 && call != NULL && call->rc == -EAGAIN) {
         call->rc = e->ops->call(e, call->env, call->ops, call->n, call->res);
         if (call->rc < 0)

@@ -26,9 +26,9 @@ struct place {
     uint64_t ino;
 };
 
-static bool is_young(const struct node *n)
+static bool is_young(const struct batch *b, const struct node *n)
 {
-    return clock_mono_ms() - n->told_ms < BELIEVED_MS;
+    return clock_mono_ms() - n->told_ms < BELIEVED_MS && n->told_ms >= b->input_ms;
 }
 
 static bool may_search(const struct op *op, const struct node *n)
@@ -89,7 +89,8 @@ static bool find_place(struct batch *b, const struct op *op, uint64_t base, cons
 static struct node *object_of(struct batch *b, const struct place *p)
 {
     struct node *n = p->known == PRESENT ? overlay_node(b->overlay, p->ino) : NULL;
-    return n != NULL && is_young(n) && n->a.parent < INO_TRASH && n->a.access_acl == 0 ? n : NULL;
+    return n != NULL && is_young(b, n) && n->a.parent < INO_TRASH && n->a.access_acl == 0 ? n
+                                                                                          : NULL;
 }
 
 static bool answer(struct op_result *res, const struct node *n)
@@ -108,9 +109,9 @@ static bool refuse(struct op_result *res, int code)
 }
 
 /* Is a name known not to be there, as far as reads go? */
-static bool is_absent(const struct place *p)
+static bool is_absent(const struct batch *b, const struct place *p)
 {
-    return p->known == ABSENT && is_young(p->dir);
+    return p->known == ABSENT && is_young(b, p->dir);
 }
 
 /* --- reads ------------------------------------------------------------------------------------ */
@@ -120,7 +121,7 @@ static bool lookup(struct batch *b, const struct op *op, struct op_result *res)
     struct place p;
     if (!find_place(b, op, op->base, op->path, &p))
         return false;
-    if (is_absent(&p))
+    if (is_absent(b, &p))
         return refuse(res, -ENOENT);
     struct node *n = object_of(b, &p);
     if (n == NULL || (op->valid != 0 && !meta_may(&op->cred, &n->a, op->valid)) ||
@@ -168,6 +169,7 @@ static bool queued(struct batch *b, const struct op *op, struct queue_ref *ref)
     if (rc < 0)
         return false;
     b->early++;
+    metrics_queued(b->m->metrics, op->kind, 1);
     queue_fill(q, &fill);
     bool full = fill.ops >= b->params->batch_size || fill.bytes >= b->params->batch_bytes * 4ull;
     if (full)
@@ -283,7 +285,7 @@ static bool new_name(struct batch *b, const struct op *op, uint8_t type, struct 
     struct place p;
     if (!find_place(b, op, op->base, op->path, &p) || p.dir == NULL)
         return false;
-    if (p.known == PRESENT && is_young(p.dir))
+    if (p.known == PRESENT && is_young(b, p.dir))
         return refuse(res, -EEXIST);
     if (p.known != ABSENT || !may_add(b, op, p.dir))
         return false;
@@ -307,9 +309,9 @@ static bool open_op(struct batch *b, const struct op *op, struct op_result *res)
     if (creates && p.known == ABSENT)
         return (op->flags & OPF_DIRECTORY) == 0 && may_add(b, op, p.dir) &&
                make(b, op, &p, TYPE_FILE, res);
-    if (is_absent(&p))
+    if (is_absent(b, &p))
         return refuse(res, -ENOENT);
-    if (creates && p.known == PRESENT && (op->flags & OPF_EXCL) != 0 && is_young(p.dir))
+    if (creates && p.known == PRESENT && (op->flags & OPF_EXCL) != 0 && is_young(b, p.dir))
         return refuse(res, -EEXIST);
     /* Directories, and files without a byte: whatever has content comes with its records. */
     struct node *n = object_of(b, &p);
@@ -373,8 +375,9 @@ static bool folded(struct batch *b, struct node *n, const struct attr *a, const 
         n->make.frame = 0;
         return false;
     }
-    if (op->kind == OP_WRITE) /* there was room for one */
-        b->early++;
+    b->early++;
+    metrics_queued(b->m->metrics, op->kind, 1);
+    metrics_coalesced(b->m->metrics, op->kind, 1);
     return true;
 }
 
@@ -478,7 +481,8 @@ static bool removal(struct batch *b, const struct op *op, struct place *p, struc
     res->attr = n->a;
     res->attr.nlink = 0;
     res->has_attr = true;
-    res->rflags = is_dir ? OPR_GONE : 0; /* of a file, its blocks: said when it is sent */
+    /* Of a file, its blocks: said when it is sent. */
+    res->rflags = is_dir && (b->env.flags & ENV_TRASH) == 0 ? OPR_GONE : 0;
     touch(b, op, p->dir, is_dir ? -1 : 0);
     overlay_remove(b->overlay, p->dir, name, p->len);
     overlay_forget(b->overlay, n->ino);
@@ -490,7 +494,7 @@ static bool unlink_op(struct batch *b, const struct op *op, struct op_result *re
     struct place p;
     if (!find_place(b, op, op->base, op->path, &p) || p.dir == NULL)
         return false;
-    if (is_absent(&p))
+    if (is_absent(b, &p))
         return refuse(res, -ENOENT);
     struct node *n = object_of(b, &p);
     if (n == NULL || n->a.type == TYPE_DIRECTORY || n->a.nlink != 1 || is_held(op, n->ino) ||
@@ -506,7 +510,7 @@ static bool rmdir_op(struct batch *b, const struct op *op, struct op_result *res
         return false;
     struct node *n = object_of(b, &p);
     if (n == NULL || n->a.type != TYPE_DIRECTORY || !n->is_complete || n->count != 0 ||
-        (b->env.flags & ENV_TRASH) != 0 || !may_remove(b, op, p.dir, n))
+        !may_remove(b, op, p.dir, n))
         return false;
     return removal(b, op, &p, n, res);
 }

@@ -87,6 +87,9 @@ int meta_flush(struct meta *m);
 /* Ends the thread that sends what is old: from here on only meta_flush() and other calls do. */
 void meta_stop(struct meta *m);
 bool meta_is_pending(const struct meta *m); /* would meta_flush() send anything of this process? */
+/* The program took input from outside (a pipe, socket or terminal, a child's end): somebody may
+ * have told it of something newer than what is known here.  Cheap. */
+void meta_input(struct meta *m);
 /* What was acknowledged of this inode and refused by the store afterwards: -errno, once; 0:
  * nothing. A directory answers for its entries. */
 int meta_deferred(struct meta *m, uint64_t ino);

@@ -14,6 +14,7 @@
 
 #define SKIP_DIR_MTIME_MS 100 /* a stock mount's default */
 #define USAGE_MS          1000
+#define TROUBLE_MS        200
 #define RIDERS            3
 
 struct op_env meta_env(const struct meta *m)
@@ -112,6 +113,12 @@ static bool all_read(const struct op *ops, size_t n)
     return true;
 }
 
+/* The store refused what is pending a moment ago. */
+static bool is_hopeless(const struct batch *b)
+{
+    return b->trouble < 0 && clock_mono_ms() - b->trouble_ms < TROUBLE_MS;
+}
+
 /* The request, behind what is pending.  A read travels with it; a change waits until it is known
  * that it follows. */
 static int send(struct meta *m, const struct op_env *env, const struct op *ops, size_t n,
@@ -121,20 +128,24 @@ static int send(struct meta *m, const struct op_env *env, const struct op *ops, 
     struct batch *b = m->batch;
     int rc = 0;
 
-    if (b != NULL && drain_needed(b, true)) {
-        if (all_read(ops, n)) {
-            rc = drain(b, true, &rq);
-            /* A store that takes no changes still answers. */
-            if (rc == 0 || b->trouble == 0)
-                return rc;
-        } else {
-            rc = drain(b, true, NULL);
-            if (rc < 0)
-                return rc;
-        }
+    bool reads = all_read(ops, n), waits = b != NULL && drain_needed(b, true);
+    if (waits && reads && !is_hopeless(b)) {
+        rc = drain(b, true, &rq);
+        if (rc == 0 || b->trouble == 0)
+            return rc;
+    } else if (waits && !reads) {
+        rc = drain(b, true, NULL);
+        if (rc < 0)
+            return rc;
     }
     rc = m->engine->ops->call(m->engine, env, ops, n, res);
-    return rc < 0 ? meta_engine_failed(m, rc) : 0;
+    if (rc < 0)
+        return meta_engine_failed(m, rc);
+    /* The store takes no changes, but it answers; what it does not know may be pending. */
+    for (size_t i = 0; waits && reads && i < n; i++)
+        if (res[i].code == -ENOENT)
+            res[i].code = b->trouble;
+    return 0;
 }
 
 static int ask(struct meta *m, const struct op *ops, size_t n, struct op_result *res)

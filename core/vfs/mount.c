@@ -196,6 +196,11 @@ void vfs_stop(struct vfs *v)
     meta_stop(v->meta);
 }
 
+void vfs_input(struct vfs *v)
+{
+    meta_input(v->meta);
+}
+
 bool vfs_is_pending(const struct vfs *v)
 {
     return atomic_load(&v->ready) && meta_is_pending(v->meta);

@@ -102,6 +102,9 @@ int vfs_leave(struct vfs *v, int fd, const struct vfs_fd *f);
 int vfs_flush(struct vfs *v);
 /* The end of the process comes: what is pending is sent by vfs_flush() alone from here on. */
 void vfs_stop(struct vfs *v);
+/* The program took input from outside its own memory and this volume (a read from a pipe, socket or
+ * terminal, a child reaped): what was cached before may be older than what it was told.  Cheap. */
+void vfs_input(struct vfs *v);
 bool vfs_is_pending(const struct vfs *v); /* would that send anything of this process?  A load */
 int vfs_fsync(struct vfs *v, int fd, const struct vfs_fd *f);
 /* The program is about to take record locks (fcntl F_SETLK, lockf): no close of ours may drop them

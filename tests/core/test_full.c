@@ -32,7 +32,7 @@ static int format(const char *meta_dir, const char *bucket)
     struct engine *e;
     char err[400] = "";
 
-    snprintf(url, sizeof(url), "lmdb://%s", meta_dir);
+    snprintf(url, sizeof(url), "lmdb://%s?batchwrite=0", meta_dir);
     strcpy(s.name, "filled");
     strcpy(s.uuid, "5a8f4d2a-0b1b-4c6e-9c55-c2f1c0a1d003");
     strcpy(s.storage, "file");
