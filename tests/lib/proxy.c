@@ -104,7 +104,7 @@ struct proxy_stats proxy_stats(struct proxy *p)
     char answer[300];
 
     ask(p, "stats\n", answer, sizeof answer);
-    if (sscanf(answer, "ok %llu %llu %u %u", &up, &down, &s.connections, &s.cuts) != 4)
+    if (sscanf(answer, "ok %llu %llu %u %u %u", &up, &down, &s.connections, &s.cuts, &s.open) != 5)
         fatal(answer);
     s.up = up;
     s.down = down;

@@ -10,11 +10,12 @@
  *                           direction, on all connections together, or on each from its start; the
  *                           other direction passes nothing more.  Once, or from anew after each
  *   drop up|down N          what follows after N more bytes is swallowed, the connection stays
- *   freeze up|down|both     nothing passes; thaw: it all does
- *   reset                   closes all connections
- *   heal                    no cut, drop, freeze
- *   stats                   "ok UP DOWN CONNECTIONS CUTS": bytes that passed, since the last zero
- *   zero                    stats begin again
+ *   hold up|down N          after N more bytes its connection passes nothing more in that
+ * direction, also when its client is gone, until `release`; others do.  Once freeze up|down|both
+ * nothing passes; thaw: it all does reset                   closes all connections heal no cut,
+ * drop, hold, freeze stats                   "ok UP DOWN CONNECTIONS CUTS OPEN": bytes that passed,
+ * connections made and cut since the last zero, those that are open zero                    stats
+ * begin again
  *
  * Up is from the client to the server.  `fault_proxy` is the same as a program, for scripts.
  */
@@ -27,7 +28,7 @@
 struct proxy;
 struct proxy_stats {
     uint64_t up, down;
-    unsigned connections, cuts;
+    unsigned connections, cuts, open;
 };
 
 /* Starts one in front of a unix socket; it ends with this process.  Ends the program when that

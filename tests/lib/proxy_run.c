@@ -35,6 +35,7 @@ struct piece {
     struct piece *next;
     uint64_t due_ns;
     size_t len, done;
+    bool is_held;
     char data[];
 };
 
@@ -44,6 +45,7 @@ struct lane {
     uint64_t passed; /* bytes taken from the client or server */
     bool has_ended;  /* its source was closed */
     bool is_full;    /* its target takes no more now */
+    bool is_held;    /* what comes waits for release */
 };
 
 struct connection {
@@ -57,10 +59,10 @@ static struct {
     size_t n;
     const char *server;
     uint64_t delay_ns[2];
-    uint64_t cut[2], cut_from[2], drop[2]; /* bytes still to pass, NONE: not armed */
+    uint64_t cut[2], cut_from[2], drop[2], hold[2]; /* bytes still to pass, NONE: not armed */
     bool is_each, is_always, is_frozen[2];
     struct proxy_stats stats;
-} px = {.cut = {NONE, NONE}, .drop = {NONE, NONE}};
+} px = {.cut = {NONE, NONE}, .drop = {NONE, NONE}, .hold = {NONE, NONE}};
 
 static uint64_t now_ns(void)
 {
@@ -134,7 +136,7 @@ static void keep(struct lane *lane, const char *data, size_t len, int d)
 
     if (p == NULL)
         exit(1);
-    *p = (struct piece){.due_ns = now_ns() + px.delay_ns[d], .len = len};
+    *p = (struct piece){.due_ns = now_ns() + px.delay_ns[d], .len = len, .is_held = lane->is_held};
     memcpy(p->data, data, len);
     if (lane->tail != NULL)
         lane->tail->next = p;
@@ -142,6 +144,20 @@ static void keep(struct lane *lane, const char *data, size_t len, int d)
         lane->head = p;
     lane->tail = p;
     lane->queued += len;
+}
+
+/* How many of n bytes pass before the hold. */
+static size_t hold_here(struct lane *lane, int d, size_t n)
+{
+    if (px.hold[d] == NONE)
+        return lane->is_held ? 0 : n;
+    if (n < px.hold[d]) {
+        px.hold[d] -= n;
+        return n;
+    }
+    n = (size_t)px.hold[d];
+    px.hold[d] = NONE;
+    return n;
 }
 
 static void take(struct connection *l, int d)
@@ -166,8 +182,13 @@ static void take(struct connection *l, int d)
         passes = n < px.drop[d] ? n : (size_t)px.drop[d];
         px.drop[d] -= passes;
     }
-    if (passes > 0)
-        keep(lane, data, passes, d);
+    bool was_armed = px.hold[d] != NONE;
+    size_t before = hold_here(lane, d, passes);
+    if (before > 0)
+        keep(lane, data, before, d);
+    lane->is_held |= was_armed && px.hold[d] == NONE;
+    if (passes > before)
+        keep(lane, data + before, passes - before, d);
 }
 
 /* Writes what is due.  false: the connection is over. */
@@ -175,7 +196,8 @@ static bool give(struct connection *l, int d)
 {
     struct lane *lane = &l->lane[d];
 
-    while (lane->head != NULL && lane->head->due_ns <= now_ns() && !px.is_frozen[d]) {
+    while (lane->head != NULL && lane->head->due_ns <= now_ns() && !px.is_frozen[d] &&
+           !lane->head->is_held) {
         struct piece *p = lane->head;
         ssize_t n = write(l->fd[!d], p->data + p->done, p->len - p->done);
         lane->is_full = n < 0 && errno == EAGAIN;
@@ -221,9 +243,20 @@ static int direction(const char *word)
 static void heal(void)
 {
     for (int d = UP; d <= DOWN; d++) {
-        px.cut[d] = px.drop[d] = NONE;
+        px.cut[d] = px.drop[d] = px.hold[d] = NONE;
         px.is_frozen[d] = false;
     }
+}
+
+static void release(void)
+{
+    for (size_t i = 0; i < px.n; i++)
+        for (int d = UP; d <= DOWN; d++) {
+            struct lane *lane = &px.link[i].lane[d];
+            lane->is_held = false;
+            for (struct piece *p = lane->head; p != NULL; p = p->next)
+                p->is_held = false;
+        }
 }
 
 bool proxy_command(const char *line, char *answer, unsigned long len)
@@ -244,6 +277,10 @@ bool proxy_command(const char *line, char *answer, unsigned long len)
         px.is_always = strcmp(word[1], "always") == 0 || strcmp(word[2], "always") == 0;
     } else if (sscanf(line, "drop %15s %llu", word[0], &a) == 2 && (d = direction(word[0])) >= 0) {
         px.drop[d] = a;
+    } else if (sscanf(line, "hold %15s %llu", word[0], &a) == 2 && (d = direction(word[0])) >= 0) {
+        px.hold[d] = a;
+    } else if (strcmp(name, "release") == 0) {
+        release();
     } else if (sscanf(line, "freeze %15s", word[0]) == 1) {
         d = direction(word[0]);
         px.is_frozen[UP] |= d != DOWN;
@@ -258,8 +295,8 @@ bool proxy_command(const char *line, char *answer, unsigned long len)
     } else if (strcmp(name, "zero") == 0) {
         px.stats = (struct proxy_stats){0};
     } else if (strcmp(name, "stats") == 0) {
-        snprintf(answer, len, "ok %llu %llu %u %u\n", (unsigned long long)px.stats.up,
-                 (unsigned long long)px.stats.down, px.stats.connections, px.stats.cuts);
+        snprintf(answer, len, "ok %llu %llu %u %u %zu\n", (unsigned long long)px.stats.up,
+                 (unsigned long long)px.stats.down, px.stats.connections, px.stats.cuts, px.n);
     } else {
         snprintf(answer, len, "not understood: %s\n", line);
         return false;
@@ -297,7 +334,7 @@ static uint64_t next_due(void)
     for (size_t i = 0; i < px.n; i++)
         for (int d = UP; d <= DOWN; d++) {
             const struct lane *lane = &px.link[i].lane[d];
-            if (lane->head != NULL && !lane->is_full && !px.is_frozen[d] &&
+            if (lane->head != NULL && !lane->head->is_held && !lane->is_full && !px.is_frozen[d] &&
                 lane->head->due_ns < due)
                 due = lane->head->due_ns;
         }

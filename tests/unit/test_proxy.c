@@ -172,6 +172,26 @@ static void test_drop(void)
     end();
 }
 
+/* What was sent before a client went arrives after what a later one sent. */
+static void test_hold(void)
+{
+    begin();
+    int first = server;
+    proxy_tell(proxy, "hold up 2");
+    say(client, "abcd");
+    CU_ASSERT_STRING_EQUAL(heard(first, 2), "ab");
+    close(client);
+    dial();
+    say(client, "other");
+    CU_ASSERT_STRING_EQUAL(heard(server, 5), "other");
+    CU_ASSERT(is_silent(first));
+    CU_ASSERT_EQUAL(proxy_stats(proxy).open, 2);
+    proxy_tell(proxy, "release");
+    CU_ASSERT_STRING_EQUAL(heard(first, 100), "cd");
+    close(first);
+    end();
+}
+
 static void test_freeze(void)
 {
     begin();
@@ -203,10 +223,15 @@ static void test_delay(void)
 
 int main(void)
 {
-    CU_TestInfo tests[] = {{"bytes pass", test_passes}, {"cut up", test_cut_up},
-                           {"cut down", test_cut_down}, {"cut each, always", test_cut_each_always},
-                           {"drop", test_drop},         {"freeze, reset", test_freeze},
-                           {"delay", test_delay},       CU_TEST_INFO_NULL};
+    CU_TestInfo tests[] = {{"bytes pass", test_passes},
+                           {"cut up", test_cut_up},
+                           {"cut down", test_cut_down},
+                           {"cut each, always", test_cut_each_always},
+                           {"drop", test_drop},
+                           {"hold", test_hold},
+                           {"freeze, reset", test_freeze},
+                           {"delay", test_delay},
+                           CU_TEST_INFO_NULL};
     CU_SuiteInfo suites[] = {{"proxy", NULL, NULL, NULL, NULL, tests}, CU_SUITE_INFO_NULL};
 
     if (CU_initialize_registry() != CUE_SUCCESS || CU_register_suites(suites) != CUE_SUCCESS)
