@@ -120,16 +120,32 @@ static void drop_slices(struct batch *b, const struct buf *pairs)
     }
 }
 
+/* Once for a group, whoever drains it. */
+static void count_sent(struct draining *d, const struct flight *f)
+{
+    struct metrics *m = d->b->m->metrics;
+    uint32_t sent = queue_sent(d->q, &f->g);
+
+    metrics_repeated(m, f->rq.outcome == BATCH_REPEATED);
+    metrics_batch(m, f->g.n, (clock_mono_ns() - f->from_ns) / 1000);
+    if (sent == 0)
+        return;
+    metrics_depth(m, -(int64_t)sent);
+    for (size_t i = 0; i < f->g.n; i++) {
+        unsigned kind = f->g.ops[i].kind;
+        if (f->res[i].code < 0)
+            metrics_failed(m, kind, 1);
+        else
+            metrics_flushed(m, kind, 1);
+    }
+}
+
 static void take_answers(struct draining *d, struct flight *f)
 {
     struct batch *b = d->b;
     for (size_t i = 0; i < f->g.n; i++) {
         const struct op *op = &f->g.ops[i];
         const struct op_result *res = &f->res[i];
-        if (res->code < 0)
-            metrics_failed(b->m->metrics, op->kind, 1);
-        else
-            metrics_flushed(b->m->metrics, op->kind, 1);
         if (res->code < 0)
             deferred_refused(b, op, res->code);
         else if ((res->rflags & OPR_GONE) != 0)
@@ -144,10 +160,7 @@ static void take_answers(struct draining *d, struct flight *f)
     if (f->pack.id != 0 && f->pack.applied == 0 && f->rq.outcome == BATCH_APPLIED &&
         b->hooks.drop != NULL)
         b->hooks.drop(b->hooks.ctx, f->pack.id, f->pack.size);
-    queue_sent(d->q, &f->g);
-    metrics_batch(b->m->metrics, f->g.n, (clock_mono_ns() - f->from_ns) / 1000);
-    if (f->rq.outcome == BATCH_REPEATED)
-        metrics_repeated(b->m->metrics, 1);
+    count_sent(d, f);
 }
 
 /* The server knows less than it told us: it crashed, or another one took over. */
@@ -156,7 +169,9 @@ static void gap(struct draining *d, const struct flight *f)
     if (d->again || f->g.seq == d->force)
         return; /* what was on its way behind the first one */
     d->again = true;
+    uint64_t before = queue_pending(d->q);
     if (queue_rewind(d->q, f->rq.last) == 0) {
+        metrics_depth(d->b->m->metrics, (int64_t)(queue_pending(d->q) - before));
         log_at(LOG_WARN, "%s: the store forgot changes it had confirmed; sending them again",
                d->b->m->engine->ops->name(d->b->m->engine));
     } else {

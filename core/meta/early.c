@@ -170,6 +170,7 @@ static bool queued(struct batch *b, const struct op *op, struct queue_ref *ref)
         return false;
     b->early++;
     metrics_queued(b->m->metrics, op->kind, 1);
+    metrics_depth(b->m->metrics, 1);
     queue_fill(q, &fill);
     bool full = fill.ops >= b->params->batch_size || fill.bytes >= b->params->batch_bytes * 4ull;
     if (full)

@@ -101,11 +101,13 @@ struct queue_batch {
  * set, g->end is where the next one begins; 0: nothing is left; -EIO: damaged; -ENOMEM. */
 int queue_batch(struct queue *q, uint64_t at, struct queue_batch *g);
 void queue_batch_free(struct queue_batch *g);
-/* The group and all before it are in the store. */
-void queue_sent(struct queue *q, const struct queue_batch *g);
+/* The group and all before it are in the store.  How many ops are pending no more: 0 when another
+ * drainer was faster. */
+uint32_t queue_sent(struct queue *q, const struct queue_batch *g);
 /* The store knows only batches up to `last`: goes back to the one after it, if it is still there.
  * 0, -ENOENT: not kept that long. */
 int queue_rewind(struct queue *q, uint64_t last);
-bool queue_is_empty(struct queue *q); /* nothing to send */
+bool queue_is_empty(struct queue *q);    /* nothing to send */
+uint64_t queue_pending(struct queue *q); /* ops to send */
 
 #endif

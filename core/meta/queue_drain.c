@@ -86,24 +86,39 @@ void queue_batch_free(struct queue_batch *g)
     g->ops = NULL;
 }
 
-void queue_sent(struct queue *q, const struct queue_batch *b)
+uint32_t queue_sent(struct queue *q, const struct queue_batch *b)
 {
     struct queue_page *p = q->p;
+    uint32_t sent = 0;
     if (queue_lock(q) < 0)
-        return;
+        return 0;
     struct queue_group *g = queue_group_at(q, b->at);
     if (p->head <= b->at && g->seq == b->seq) { /* not when somebody else did it meanwhile */
         g->sent_ms = clock_mono_ms();
         p->head = b->end;
+        sent = g->ops;
     }
     if (p->head >= p->tail)
         board_clear_pending(q->board, q->number);
     queue_unlock(q);
+    return sent;
 }
 
 bool queue_is_empty(struct queue *q)
 {
     return q->p->head >= q->p->tail;
+}
+
+uint64_t queue_pending(struct queue *q)
+{
+    struct queue_page *p = q->p;
+    uint64_t n = 0;
+    if (queue_lock(q) < 0)
+        return 0;
+    for (uint64_t at = p->head; at < p->tail; at = queue_group_at(q, at)->end)
+        n += queue_group_at(q, at)->ops;
+    queue_unlock(q);
+    return n;
 }
 
 static void drop_old(struct queue *q, bool all)

@@ -101,6 +101,8 @@ int metrics_read(const char *dir, struct metrics_counts *out)
     if ((size_t)n != sizeof m || m.magic != MAGIC)
         return -EINVAL;
     *out = m.c;
+    if (out->depth > INT64_MAX)
+        out->depth = 0;
     return 0;
 }
 

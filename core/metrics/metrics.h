@@ -31,7 +31,7 @@ struct metrics_counts {
     uint64_t retries;     /* requests sent again, connections made again */
     uint64_t conflicts;   /* ops that lost against another client */
     uint64_t repeated;    /* batches asked for twice and applied once */
-    uint64_t depth;       /* gauge: ops pending */
+    uint64_t depth;       /* gauge: ops pending; a process killed while it counts shifts it */
     uint64_t batch_size;  /* gauge: the limit in force */
 };
 
@@ -88,15 +88,17 @@ METRICS_COUNTER(conflicts)
 METRICS_COUNTER(repeated)
 #undef METRICS_COUNTER
 
-/* metrics_depth(m, 17) and its kin: what it is now */
-#define METRICS_GAUGE(name)                                                                        \
-    static inline void metrics_##name(struct metrics *m, uint64_t now)                             \
-    {                                                                                              \
-        if (m != NULL)                                                                             \
-            __atomic_store_n(&m->c.name, now, __ATOMIC_RELAXED);                                   \
-    }
-METRICS_GAUGE(depth)
-METRICS_GAUGE(batch_size)
-#undef METRICS_GAUGE
+/* More ops are pending now, or fewer. */
+static inline void metrics_depth(struct metrics *m, int64_t change)
+{
+    if (m != NULL)
+        metrics_add(&m->c.depth, (uint64_t)change);
+}
+
+static inline void metrics_batch_size(struct metrics *m, uint64_t now)
+{
+    if (m != NULL)
+        __atomic_store_n(&m->c.batch_size, now, __ATOMIC_RELAXED);
+}
 
 #endif

@@ -65,6 +65,30 @@ case_of "batch sizes in these buckets" grep -qx 'jfspre_batch_ops 1 10 50 100 25
 case_of "drains in 15 buckets from 0.1 ms on" \
     grep -Eqx 'jfspre_drain_seconds 0.0001 0.0002 ([0-9.]+ ){12}1.6384 \+Inf' <("$PY" "$W/check.py" "$W/prom")
 
+# --- batches ---------------------------------------------------------------------------------------
+JFS_ENV[0]="JFSPRE_META=$META"
+mkdir "$W/from"
+for i in {1..200}; do echo "$i" >"$W/from/f$i"; done
+jfs cp -r "$W/from" "$PREFIX/"
+scrape
+queued=$(value ops_queued_total make)
+say "queued $queued makes, flushed $(value ops_flushed_total make)"
+case_of "creates are queued" [ "${queued:-0}" -ge 190 ]
+gone() { # all that was queued is flushed, folded or refused
+    awk '/^jfspre_ops_queued_total/ { q += $2 } /^jfspre_ops_(flushed|coalesced|failed)_total/ { d += $2 }
+        END { exit q != d }' "$W/prom"
+}
+case_of "and flushed when the program has ended" gone
+case_of "nothing is pending" [ "$(value queue_depth)" = 0 ]
+batches=$(value batch_ops_count)
+case_of "in few batches" [ "$batches" -ge 1 -a "$batches" -le 100 ]
+case_of "a drain each" [ "$(value drain_seconds_count)" = "$batches" ]
+case_of "batches have the ops that were flushed" \
+    [ "$(value batch_ops_sum)" = "$(awk '/^jfspre_ops_(flushed|failed)_total/ { n += $2 } END { print n }' "$W/prom")" ]
+case_of "no conflicts, no repeats" [ "$(value conflicts_total) $(value batches_repeated_total)" = "0 0" ]
+"$PY" "$W/check.py" "$W/prom" >/dev/null || not_ok "Prometheus's format with batches"
+JFS_ENV[0]="JFSPRE_META=$META&batchwrite=0"
+
 # --- the textfile ----------------------------------------------------------------------------------
 mkdir "$W/collector"
 echo old >"$W/collector/jfspre.prom"
@@ -86,8 +110,10 @@ env "${JFS_ENV[@]}" "$JFSPRE" stats --watch=0.05 --textfile "$W/collector/w.prom
 watcher=$!
 PIDS+=("$watcher")
 eventually 10 [ -s "$W/collector/w.prom" ]
+scrape
+want=$(($(value ops_direct_total mkdir) + 1))
 jfs mkdir /jfs/more
-again() { grep -qx "jfspre_ops_direct_total{volume=\"$NAME\",op=\"mkdir\"} 6" "$W/collector/w.prom"; }
+again() { grep -qx "jfspre_ops_direct_total{volume=\"$NAME\",op=\"mkdir\"} $want" "$W/collector/w.prom"; }
 case_of "the textfile follows" eventually 10 again
 kill -TERM $watcher
 status=0

@@ -55,7 +55,7 @@ static void test_counts(void)
     metrics_conflicts(other, 4);
     metrics_repeated(m, 5);
     metrics_depth(m, 100);
-    metrics_depth(other, 60);
+    metrics_depth(other, -40);
     metrics_batch_size(m, 512);
     CU_ASSERT_EQUAL(metrics_read(dir, &c), 0);
     CU_ASSERT_EQUAL(c.queued[3], 7);
@@ -69,6 +69,9 @@ static void test_counts(void)
     CU_ASSERT_EQUAL(c.repeated, 5);
     CU_ASSERT_EQUAL(c.depth, 60);
     CU_ASSERT_EQUAL(c.batch_size, 512);
+    metrics_depth(other, -61); /* who added was killed before it counted */
+    CU_ASSERT_EQUAL(metrics_read(dir, &c), 0);
+    CU_ASSERT_EQUAL(c.depth, 0);
     metrics_close(m);
     metrics_close(other);
     CU_ASSERT_EQUAL(metrics_read(dir, &c), 0); /* they outlive who counted */
