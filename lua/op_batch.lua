@@ -94,6 +94,36 @@ do
         return concat(out)
     end
 
+    -- The stamps of a directory as if the items of a group had come one by one: g has d, s, at (of the first item), n,
+    -- first_sec, first_nsec, last_sec, last_nsec; times do not go back.  next_time(s, at) answers the place of the item
+    -- after it, its time, and whether it touches whatever the time is (`forced`: some do).  True: g.d was changed.
+    function attr.touch_run(env, g, next_time, forced)
+        local d, at, touched = g.d, g.at, false
+        local skip, sec, nsec = env.skip_ms, unpack_at(">i8I4", d.mtime)
+        local function is_due(now_sec, now_nsec)
+            return (now_sec - sec) * 1000 + (now_nsec - nsec) / 1000000 >= skip
+        end
+        local span = (g.last_sec - g.first_sec) * 1000 + (g.last_nsec - g.first_nsec) / 1000000
+        if not forced and not is_due(g.last_sec, g.last_nsec) then
+            return false
+        elseif not forced and span < skip and is_due(g.first_sec, g.first_nsec) then -- no later one is due then
+            sec, nsec, touched = g.first_sec, g.first_nsec, true
+        else
+            for _ = 1, g.n do
+                local now_sec, now_nsec, must
+                at, now_sec, now_nsec, must = next_time(g.s, at)
+                if must or is_due(now_sec, now_nsec) then
+                    sec, nsec, touched = now_sec, now_nsec, true
+                end
+            end
+        end
+        if touched then
+            d.mtime = pack(">i8I4", sec, nsec)
+            d.ctime = d.mtime
+        end
+        return touched
+    end
+
     ops[0] = function(env, argv)
         local head = argv[2]
         local _, flags, seq, n, npacks = unpack_at(">BBI8HH", head)

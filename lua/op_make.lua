@@ -139,53 +139,32 @@ do
         return true
     end
 
-    -- The directory's stamps as if they came one by one.
-    local function touch_all(env, g)
-        local d, dir, at = g.d, g.base, g.at
-        local skip, sec, nsec = env.skip_ms, unpack_at(">i8I4", d.mtime)
-        local function is_due(now_sec, now_nsec)
-            return (now_sec - sec) * 1000 + (now_nsec - nsec) / 1000000 >= skip
+    -- An item's time, and whether it touches the directory whatever its time.
+    local function item_time(s, at)
+        local _, entry, sec, nsec, has
+        _, _, entry, _, sec, nsec, has, at = unpack_at(">Bc0Bc0c9c72i8I4B", s, at)
+        if has == 1 then
+            at = at + 4 + unpack_at(">I4", s, at)
         end
-        local span = (g.last_sec - g.first_sec) * 1000 + (g.last_nsec - g.first_nsec) / 1000000
-        if g.ndirs == 0 and span >= 0 and span < skip then
-            if is_due(g.first_sec, g.first_nsec) then -- no later one is due after that
-                d.mtime = pack(">i8I4", g.first_sec, g.first_nsec)
-                d.ctime = d.mtime
-                return true
-            elseif not is_due(g.last_sec, g.last_nsec) then
-                return false
-            end
-        end
-        local touched = false
-        for _ = 1, g.n do
-            local _, _, entry, _, now_sec, now_nsec, has
-            _, _, entry, _, now_sec, now_nsec, has, at = unpack_at(">Bc0Bc0c9c72i8I4B", g.s, at)
-            if byte(entry, 1) == T.DIR or is_due(now_sec, now_nsec) then
-                sec, nsec, touched = now_sec, now_nsec, true
-            end
-            if has == 1 then
-                at = at + 4 + unpack_at(">I4", g.s, at)
-            end
-        end
-        if touched then
-            d.mtime = pack(">i8I4", sec, nsec)
-            d.ctime = d.mtime
-        end
-        return touched
+        return at, sec, nsec, byte(entry, 1) == T.DIR
     end
 
     -- What follows an attr: records or a target; of directories their statistics.
     local function write_more(g)
-        local more, from = g.more, #P + 2
+        local more, from, packs, stem = g.more, #P + 2, data.packs, P .. "c"
         for i = 1, #more, 3 do
             local key, rest = more[i], more[i + 2]
             local number = sub(key, from)
             if byte(more[i + 1], 1) == T.SYMLINK then
                 call("SET", P .. "s" .. number, rest)
-            elseif #rest == 28 and not data.packs then
-                call("RPUSH", P .. "c" .. number .. "_" .. format("%.0f", (unpack_at(">I4", rest))), sub(rest, 5))
+            elseif #rest == 28 and sub(rest, 1, 4) == "\0\0\0\0" then
+                local p = packs and packs[sub(rest, 9, 20)]
+                if p then
+                    p.n = p.n + 1
+                end
+                call("RPUSH", stem .. number .. "_0", sub(rest, 5))
             else
-                data.push(P .. "c" .. number .. "_", rest)
+                data.push(stem .. number .. "_", rest)
             end
         end
         if g.ndirs == 0 then
@@ -212,7 +191,7 @@ do
         end
         write_more(g)
         d.nlink = d.nlink + g.ndirs
-        if touch_all(env, g) then
+        if attr.touch_run(env, g, item_time, g.ndirs > 0) then
             attr.save(dir, d)
         end
         call("HSET", g.key, unpack(g.entries))

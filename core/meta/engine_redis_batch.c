@@ -175,26 +175,82 @@ static int decode_codes(const struct rds_reply *r, struct engine_request *rq)
     return 0;
 }
 
+static int decode_made(int64_t rflags, const struct op *ops, uint32_t run, struct op_result *res)
+{
+    if (rflags < 0 || rflags > UINT32_MAX)
+        return -EIO;
+    for (uint32_t i = 0; i < run; i++)
+        res[i] = (struct op_result){
+            .rflags = OPR_CREATED | (uint32_t)rflags, .ino = ops[i].ino, .parent = ops[i].base};
+    return 0;
+}
+
+/* u16 index, u16 n, n slices */
+static int decode_slices(const uint8_t *p, size_t len, uint32_t run, struct op_result *res)
+{
+    while (len > 0) {
+        size_t n = len >= 4 ? (size_t)get_be16(p + 2) * PACK_BYTES : 0;
+
+        if (n == 0 || n + 4 > len || get_be16(p) >= run)
+            return -EIO;
+        buf_add(&res[get_be16(p)].extra, p + 4, n);
+        if (buf_ok(&res[get_be16(p)].extra) < 0)
+            return -ENOMEM;
+        p += n + 4;
+        len -= n + 4;
+    }
+    return 0;
+}
+
+/* Entries, attrs before the change, and the trash's directory or the slices given back. */
+static int decode_unlinked(const struct rds_reply *r, const struct op *ops, uint32_t run,
+                           struct op_result *res)
+{
+    const char *entries, *attrs, *rest;
+    size_t nentries, nattrs, nrest;
+    uint8_t type;
+
+    if (rds_reply_bytes(rds_reply_at(r, 0), &entries, &nentries) < 0 ||
+        rds_reply_bytes(rds_reply_at(r, 1), &attrs, &nattrs) < 0 ||
+        rds_reply_bytes(rds_reply_at(r, 2), &rest, &nrest) < 0 || nentries != run * ENTRY_BYTES ||
+        nattrs != run * ATTR_BYTES)
+        return -EIO;
+    uint64_t hour = nrest == 8 ? get_be64((const uint8_t *)rest) : 0; /* 8: no list is so short */
+    for (uint32_t i = 0; i < run; i++) {
+        if (entry_decode(entries + i * ENTRY_BYTES, ENTRY_BYTES, &type, &res[i].ino) < 0 ||
+            attr_decode(attrs + i * ATTR_BYTES, ATTR_BYTES, &res[i].attr) < 0)
+            return -EIO;
+        res[i].rflags = hour ? OPR_TRASHED : OPR_GONE;
+        res[i].parent = ops[i].base;
+        res[i].has_attr = true;
+        res[i].attr.ctime = ops[i].now;
+        if (hour)
+            res[i].attr.parent = hour;
+        else
+            res[i].attr.nlink = 0;
+    }
+    return hour ? 0 : decode_slices((const uint8_t *)rest, nrest, run, res);
+}
+
 /* The answer to one argument: of one op, or of a run: what all that worked have in common, or an
  * answer for each. */
 static int decode_part(const struct rds_reply *r, const struct op *ops, uint32_t run,
                        struct op_result *res)
 {
+    const char *bytes;
     int64_t rflags;
-    size_t count;
+    size_t count, len;
     int rc = 0;
 
     if (run == 0)
         return answer_decode(r, res);
-    if (rds_reply_int(r, &rflags) == 0) {
-        if (rflags < 0 || rflags > UINT32_MAX)
-            return -EIO;
-        for (uint32_t i = 0; i < run; i++)
-            res[i] = (struct op_result){
-                .rflags = OPR_CREATED | (uint32_t)rflags, .ino = ops[i].ino, .parent = ops[i].base};
-        return 0;
-    }
-    if (rds_reply_array(r, &count) < 0 || count != run)
+    if (rds_reply_int(r, &rflags) == 0)
+        return decode_made(rflags, ops, run, res);
+    if (rds_reply_array(r, &count) < 0)
+        return -EIO;
+    if (count == 3 && rds_reply_bytes(rds_reply_at(r, 0), &bytes, &len) == 0)
+        return decode_unlinked(r, ops, run, res);
+    if (count != run)
         return -EIO;
     for (uint32_t i = 0; i < run && rc == 0; i++)
         rc = answer_decode(rds_reply_at(r, i), &res[i]);

@@ -189,13 +189,70 @@ static size_t encode_make(struct group_room *room, const struct keys *keys, cons
     return i;
 }
 
+/* --- OP_UNLINK -------------------------------------------------------------------------------- */
+
+enum unlink_at {
+    UNLINK_SID = 18,
+    UNLINK_N = 26,
+    UNLINK_FIRST = 30,
+    UNLINK_LAST = 42,
+    UNLINK_HEAD = 54, /* then the groups, the inodes held open */
+};
+
+static bool may_group_unlink(const struct op *op)
+{
+    return op->cred.ngroups <= OP_GROUPS_MAX && op->flags == 0 && is_plain_name(op);
+}
+
+static bool same_held(const struct op *a, const struct op *b)
+{
+    return a->data_len == b->data_len &&
+           (a->data_len == 0 || a->data == b->data || memcmp(a->data, b->data, a->data_len) == 0);
+}
+
+static size_t encode_unlink(struct group_room *room, const struct op *ops, size_t n,
+                            struct buf *out)
+{
+    uint8_t head[UNLINK_HEAD] = {GROUP_MARK, OP_UNLINK}, now[12];
+    size_t start = out->len, i = 0;
+
+    if (!may_group_unlink(ops))
+        return 0;
+    buf_add(out, head, sizeof(head));
+    add_groups(out, &ops->cred);
+    buf_add_be32(out, ops->data_len);
+    buf_add(out, ops->data, ops->data_len);
+    do {
+        add_u8_text(out, ops[i].path, strlen(ops[i].path));
+        put_moment(now, ops[i].now);
+        buf_add(out, now, sizeof(now));
+        i++;
+    } while (i < n && i < GROUP_OPS_MAX && ops[i].kind == OP_UNLINK && ops[i].base == ops->base &&
+             ops[i].sid == ops->sid && !is_before(ops[i].now, ops[i - 1].now) &&
+             same_cred(&ops[i].cred, &ops->cred) && same_held(&ops[i], ops) &&
+             may_group_unlink(&ops[i]) && !is_seen(room, hash_name(ops[i].path)));
+    if (out->failed)
+        return i;
+    put_be32(head + 2, ops->cred.uid);
+    put_be32(head + 6, ops->cred.gid);
+    put_be64(head + 10, ops->base);
+    put_be64(head + UNLINK_SID, ops->sid);
+    put_be32(head + UNLINK_N, (uint32_t)i);
+    put_moment(head + UNLINK_FIRST, ops->now);
+    put_moment(head + UNLINK_LAST, ops[i - 1].now);
+    memcpy(out->data + start, head, sizeof(head));
+    return i;
+}
+
 size_t group_encode(struct group_room *room, const struct keys *keys, const struct op *ops,
                     size_t n, struct buf *out)
 {
-    if (ops->kind != OP_MAKE)
+    if (ops->kind != OP_MAKE && ops->kind != OP_UNLINK)
         return 0;
     begin_run(room);
     is_seen(room, hash_name(ops->path != NULL ? ops->path : ""));
+    if (ops->kind == OP_UNLINK)
+        return encode_unlink(room, ops, n, out);
     is_seen(room, hash_ino(ops->ino));
     return encode_make(room, keys, ops, n, out);
 }

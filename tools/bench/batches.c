@@ -17,7 +17,9 @@
 #include <time.h>
 
 #define FLIGHT_MOST 16
+#ifndef DIR_ENTRIES
 #define DIR_ENTRIES 10000
+#endif
 #define MOST        4096
 
 static struct engine *engine;
