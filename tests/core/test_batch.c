@@ -2,7 +2,7 @@
  * test_batch.c - one random sequence of ops, four ways: one by one and in batches, on Redis and on
  * LMDB.  Answers and keys agree; references to packs are exact.
  *
- * BATCH_SEED and BATCH_OPS (20000) choose what is drawn.
+ * BATCH_SEED and BATCH_OPS (60000) choose what is drawn.
  */
 #include "core/format/record.h"
 #include "core/meta/engine.h"
@@ -28,7 +28,7 @@
 static struct server *server;
 static char top[256];
 static uint64_t seed = 1, state;
-static size_t total = 20000;
+static size_t total = 60000;
 
 static uint32_t below(uint32_t n)
 {
@@ -67,6 +67,9 @@ struct drawn {
     size_t batch; /* it is in */
 };
 
+static bool is_clean;       /* the run is one that would work */
+static uint8_t held[8 * 8]; /* inodes that the caller of a run holds open */
+static uint32_t held_len;
 static struct drawn *drawn;
 static size_t ndrawn;
 static const struct variant *variant;
@@ -105,7 +108,7 @@ static void some_name(char *out, uint32_t many)
 static struct {
     uint64_t dir;
     char name[40];
-} known[ROUND];
+} known[2 * ROUND];
 static size_t nknown, at_known;
 
 static void learn(uint64_t dir, const char *name)
@@ -139,7 +142,9 @@ static size_t put_records(uint8_t *p, unsigned n)
 static void draw_make(struct drawn *d, uint64_t dir)
 {
     struct op *op = &d->op;
-    uint8_t type = chance(75) ? TYPE_FILE : chance(50) ? TYPE_DIRECTORY : (uint8_t)(1 + below(7));
+    uint8_t type = is_clean || chance(75) ? TYPE_FILE
+                   : chance(50)           ? TYPE_DIRECTORY
+                                          : (uint8_t)(1 + below(7));
     struct attr a = {.type = type,
                      .mode = (uint16_t)below(01000),
                      .uid = op->cred.uid,
@@ -148,9 +153,9 @@ static void draw_make(struct drawn *d, uint64_t dir)
                      .mtime = {1000 + below(1000), below(1000)},
                      .ctime = now,
                      .nlink = type == TYPE_DIRECTORY ? 2 : 1,
-                     .parent = chance(1) ? 77 : dir};
+                     .parent = !is_clean && chance(2) ? 77 : dir};
     size_t n = 0;
-    op->ino = chance(1) ? some_ino() : next_ino++;
+    op->ino = !is_clean && chance(2) ? some_ino() : next_ino++;
     if (type == TYPE_DIRECTORY) {
         a.length = 4096;
         a.mode |= 0700;
@@ -167,7 +172,7 @@ static void draw_make(struct drawn *d, uint64_t dir)
     }
     attr_encode(&a, d->data);
     op->data = d->data;
-    op->data_len = (uint32_t)(ATTR_BYTES + n - (chance(1) ? 1 : 0));
+    op->data_len = (uint32_t)(ATTR_BYTES + n - (!is_clean && chance(2) ? 1 : 0));
     if (chance(30))
         op->off = 1 + below(40);
 }
@@ -187,13 +192,19 @@ static void draw_rest(struct drawn *d)
     case OP_RENAME:
     case OP_LINK:
         op->base2 = some_dir();
-        some_name(d->path2, 60);
+        some_name(d->path2, chance(50) ? 60 : 100000);
+        learn(op->base2, d->path2);
         break;
     case OP_SETATTR:
         op->base = some_ino();
         d->path[0] = 0;
         op->valid = 1 + below(15);
         op->mode = below(010000);
+        if (chance(20)) {
+            op->base = chance(40) ? QUOTA_INO + below(3) : some_ino();
+            op->valid = SET_FLAGS;
+            op->mode = chance(20) ? ATTR_IMMUTABLE : chance(30) ? ATTR_SKIP_TRASH : 0;
+        }
         op->new_uid = op->new_gid = 1000;
         op->atime = op->mtime = (struct moment){1 + below(5000), below(5)};
         op->flags = chance(50) ? OPF_BY_FD : 0;
@@ -209,9 +220,9 @@ static void draw_rest(struct drawn *d)
         op->len = below(20000);
         break;
     case OP_UNLINK:
-        put_be64(d->data, some_ino());
+        memcpy(d->data, held, held_len);
         op->data = d->data;
-        op->data_len = chance(10) ? 8 : 0;
+        op->data_len = held_len;
         break;
     case OP_SETXATTR:
         strcpy(d->path2, "user.x");
@@ -230,6 +241,8 @@ static void draw_op(struct drawn *d, uint8_t kind, uint64_t dir, bool is_me, uin
         now.sec += now.nsec / 1000000000;
         now.nsec %= 1000000000;
     }
+    if (chance(2)) /* stamps of several processes */
+        now.sec -= below(2);
     d->op = (struct op){.kind = kind,
                         .base = dir,
                         .now = now,
@@ -239,7 +252,7 @@ static void draw_op(struct drawn *d, uint8_t kind, uint64_t dir, bool is_me, uin
                         .path2 = d->path2};
     d->batch = batch;
     bool makes = kind == OP_MAKE || kind == OP_MKDIR || kind == OP_MKNOD || kind == OP_SYMLINK;
-    if (makes || nknown == 0 || chance(20)) {
+    if (makes || nknown == 0 || (!is_clean && chance(20))) {
         some_name(d->path, names);
     } else {
         at_known = (at_known + 1) % nknown;
@@ -260,10 +273,10 @@ static void draw(size_t n)
     static const struct {
         uint8_t kind, percent, most;
     } rows[] = {
-        {OP_MAKE, 40, 60},  {OP_UNLINK, 15, 60}, {OP_SETATTR, 8, 10}, {OP_WRITE, 8, 10},
-        {OP_MKDIR, 4, 3},   {OP_RMDIR, 4, 2},    {OP_RENAME, 5, 3},   {OP_LINK, 4, 3},
-        {OP_SYMLINK, 2, 3}, {OP_TRUNCATE, 3, 2}, {OP_LOOKUP, 2, 2},   {OP_SETXATTR, 2, 2},
-        {OP_MKNOD, 3, 10},
+        {OP_MAKE, 16, 40},  {OP_UNLINK, 10, 30}, {OP_SETATTR, 10, 10}, {OP_WRITE, 12, 15},
+        {OP_MKDIR, 6, 3},   {OP_RMDIR, 6, 8},    {OP_RENAME, 10, 10},  {OP_LINK, 12, 10},
+        {OP_SYMLINK, 4, 3}, {OP_TRUNCATE, 4, 4}, {OP_LOOKUP, 2, 4},    {OP_SETXATTR, 4, 4},
+        {OP_MKNOD, 4, 10},
     };
     size_t in_batch = 0, batch_size = 1 + below(BATCH_MOST);
 
@@ -277,7 +290,15 @@ static void draw(size_t n)
         uint64_t dir = some_dir();
         bool is_me = variant->people && chance(50);
         uint32_t run = 1 + below(rows[i].most), names = chance(20) ? 60 : 100000;
+        is_clean = chance(60);
         at_known = below((uint32_t)nknown + 1);
+        if (chance(50)) /* the latest ones */
+            at_known = nknown > 40 ? nknown - 1 - below(40) : 0;
+        if (is_clean)
+            names = 1000000;
+        held_len = chance(30) ? 8 * (1 + below(7)) : 0;
+        for (uint32_t k = 0; k < held_len; k += 8)
+            put_be64(held + k, some_ino());
         for (; run > 0 && ndrawn < n; run--) {
             draw_op(&drawn[ndrawn++], rows[i].kind, dir, is_me, names);
             if (++in_batch == batch_size) {
