@@ -129,6 +129,7 @@ void meta_after_fork(struct meta *m)
     m->engine->ops->after_fork(m->engine);
     batch_after_fork(m->batch);
     memset(m->ids, 0, sizeof(m->ids));
+    memset(m->ahead, 0, sizeof(m->ahead));
     m->nforget = 0;
 }
 
