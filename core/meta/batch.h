@@ -41,6 +41,7 @@ struct batch {
     uint32_t uid;          /* whose staging area it is in */
     pthread_mutex_t known; /* guards what follows */
     struct overlay *overlay;
+    uint32_t size;             /* ops in a batch, now; 0: nothing was queued yet */
     uint64_t fresh_slice;      /* for the next pack; 0: none taken yet */
     uint64_t early;            /* changes acknowledged early, ever */
     uint32_t changes;          /* changes in all, as far as FIRST_SYNC goes */

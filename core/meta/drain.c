@@ -169,9 +169,9 @@ static void gap(struct draining *d, const struct flight *f)
     if (d->again || f->g.seq == d->force)
         return; /* what was on its way behind the first one */
     d->again = true;
-    uint64_t before = queue_pending(d->q);
+    uint64_t before = queue_waiting(d->q);
     if (queue_rewind(d->q, f->rq.last) == 0) {
-        metrics_depth(d->b->m->metrics, (int64_t)(queue_pending(d->q) - before));
+        metrics_depth(d->b->m->metrics, (int64_t)(queue_waiting(d->q) - before));
         log_at(LOG_WARN, "%s: the store forgot changes it had confirmed; sending them again",
                d->b->m->engine->ops->name(d->b->m->engine));
     } else {

@@ -152,12 +152,32 @@ static void note_pack(struct batch *b, const struct queue_packer *pk)
 
 /* --- queueing --------------------------------------------------------------------------------- */
 
+/* Batches grow when more waits than the store takes, and are small again when it keeps up. */
+static uint32_t size_now(struct batch *b, uint64_t waiting)
+{
+    const struct batch_params *p = b->params;
+    uint32_t size = waiting > p->high_watermark                  ? p->batch_size_max
+                    : waiting < p->low_watermark || b->size == 0 ? p->batch_size
+                                                                 : b->size;
+    if (size != b->size)
+        metrics_batch_size(b->m->metrics, size);
+    return b->size = size;
+}
+
+/* Who adds more than may wait is held up until it was sent. */
+static bool has_room(const struct batch *b, struct queue *q)
+{
+    struct queue_fill fill;
+    queue_fill(q, &fill);
+    return fill.waiting < b->params->max_pending && fill.pending < b->params->max_pending_bytes;
+}
+
 /* False: the queue has no room, or there is none: the store is asked instead, which empties it. */
 static bool queued(struct batch *b, const struct op *op, struct queue_ref *ref)
 {
     struct queue_fill fill;
     struct queue *q = batch_queue(b);
-    if (q == NULL)
+    if (q == NULL || !has_room(b, q))
         return false;
     struct queue_packer pk = packer(b);
     int rc = queue_put(q, op, &pk, ref);
@@ -172,7 +192,8 @@ static bool queued(struct batch *b, const struct op *op, struct queue_ref *ref)
     metrics_queued(b->m->metrics, op->kind, 1);
     metrics_depth(b->m->metrics, 1);
     queue_fill(q, &fill);
-    bool full = fill.ops >= b->params->batch_size || fill.bytes >= b->params->batch_bytes * 4ull;
+    bool full =
+        fill.ops >= size_now(b, fill.waiting) || fill.bytes >= b->params->batch_bytes * 4ull;
     if (full)
         queue_cut(q);
     flusher_kick(b, full);

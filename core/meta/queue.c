@@ -191,6 +191,7 @@ static void repair(struct queue *q)
     p->undo_len = 0;
     if (p->open != 0)
         p->tail = queue_group_at(q, p->open)->end;
+    queue_count_waiting(q);
 }
 
 int queue_lock(struct queue *q)
@@ -325,6 +326,7 @@ static int put(struct queue *q, const struct op *given, struct queue_packer *pk,
         g->ops++;
     }
     p->tail = at + bytes;
+    p->waiting++;
     *ref = (struct queue_ref){.group = p->open, .frame = at, .use = p->use};
     return 0;
 }
@@ -389,7 +391,8 @@ int queue_fold(struct queue *q, const struct queue_ref *ref, const struct op_con
 void queue_fill(struct queue *q, struct queue_fill *out)
 {
     const struct queue_page *p = q->p;
-    *out = (struct queue_fill){.pending = p->tail > p->head ? p->tail - p->head : 0};
+    *out = (struct queue_fill){.pending = p->tail > p->head ? p->tail - p->head : 0,
+                               .waiting = p->waiting};
     if (p->open != 0) {
         const struct queue_group *g = queue_group_at(q, p->open);
         out->ops = g->ops;

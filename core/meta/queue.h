@@ -75,6 +75,7 @@ struct queue_fill {
     uint32_t ops;
     uint64_t bytes;   /* of the open group */
     uint64_t pending; /* bytes not yet sent, all groups */
+    uint64_t waiting; /* ops, the same */
     uint64_t pack;
 };
 void queue_fill(struct queue *q, struct queue_fill *out);
@@ -107,7 +108,7 @@ uint32_t queue_sent(struct queue *q, const struct queue_batch *g);
 /* The store knows only batches up to `last`: goes back to the one after it, if it is still there.
  * 0, -ENOENT: not kept that long. */
 int queue_rewind(struct queue *q, uint64_t last);
-bool queue_is_empty(struct queue *q);    /* nothing to send */
-uint64_t queue_pending(struct queue *q); /* ops to send */
+bool queue_is_empty(struct queue *q);          /* nothing to send */
+uint64_t queue_waiting(const struct queue *q); /* ops to send */
 
 #endif

@@ -97,6 +97,7 @@ uint32_t queue_sent(struct queue *q, const struct queue_batch *b)
         g->sent_ms = clock_mono_ms();
         p->head = b->end;
         sent = g->ops;
+        p->waiting -= p->waiting > sent ? sent : p->waiting;
     }
     if (p->head >= p->tail)
         board_clear_pending(q->board, q->number);
@@ -109,16 +110,18 @@ bool queue_is_empty(struct queue *q)
     return q->p->head >= q->p->tail;
 }
 
-uint64_t queue_pending(struct queue *q)
+void queue_count_waiting(struct queue *q)
 {
     struct queue_page *p = q->p;
     uint64_t n = 0;
-    if (queue_lock(q) < 0)
-        return 0;
     for (uint64_t at = p->head; at < p->tail; at = queue_group_at(q, at)->end)
         n += queue_group_at(q, at)->ops;
-    queue_unlock(q);
-    return n;
+    p->waiting = n;
+}
+
+uint64_t queue_waiting(const struct queue *q)
+{
+    return q->p->waiting;
 }
 
 static void drop_old(struct queue *q, bool all)
@@ -177,6 +180,7 @@ int queue_rewind(struct queue *q, uint64_t last)
     for (uint64_t at = p->first; at < p->head; at = queue_group_at(q, at)->end) {
         if (queue_group_at(q, at)->seq == last + 1) {
             p->head = at;
+            queue_count_waiting(q);
             board_set_pending(q->board, q->number);
             rc = 0;
             break;

@@ -12,7 +12,7 @@
 #include <sys/types.h>
 
 /* Changes with the layout, of struct op too. */
-#define QUEUE_MAGIC (UINT64_C(0x6a66735f71753100) + sizeof(struct op))
+#define QUEUE_MAGIC (UINT64_C(0x6a66735f71753200) + sizeof(struct op))
 #define QUEUE_DATA  8192u /* offset of the first group */
 
 struct queue_frame {
@@ -44,6 +44,7 @@ struct queue_page {
     uint64_t tail;     /* end of what is published */
     uint64_t open;     /* group that is appended to; 0: none */
     uint64_t next_seq; /* for the next group that is closed */
+    uint64_t waiting;  /* ops from head on */
     uint64_t backed;   /* bytes of the file that have memory */
     uint64_t undo_at;
     uint32_t undo_len; /* 0: no fold is going on */
@@ -61,6 +62,7 @@ struct queue {
 int queue_lock(struct queue *q); /* 0 or -errno; what a killed process left half done is undone */
 void queue_unlock(struct queue *q);
 struct queue_group *queue_group_at(const struct queue *q, uint64_t at);
-void queue_close_group(struct queue *q); /* locked */
+void queue_close_group(struct queue *q);   /* locked */
+void queue_count_waiting(struct queue *q); /* locked: anew */
 
 #endif
