@@ -36,8 +36,7 @@ uint64_t some_number(void)
     return (x ^ (x >> 31)) >> 1;
 }
 
-/* path is changed meanwhile. */
-static int make_dirs(char *path, size_t root_len)
+int make_dirs(char *path, size_t root_len)
 {
     char *slash = strchr(path + root_len, '/');
     int rc = 0;

@@ -30,6 +30,9 @@ uint32_t block_count(const struct store *st, uint32_t size);
 /* Bucket + Name + "/" into out; its length or -ENAMETOOLONG when a block's path would not fit. */
 int root_path(const struct setting *s, char out[PATH_MAX]);
 
+/* What a writer is told of rc; the log has the true one (store_write.c). */
+int write_error(const char *path, int rc);
+
 /* --- atomic.c: a file under a temporary name, in the final directory ----------------------------
  */
 
@@ -48,6 +51,10 @@ int atomic_write(struct atomic_file *f, const void *data, size_t len);
 int atomic_close(struct atomic_file *f, int rc);
 /* All of it. */
 int atomic_put(const char *path, size_t root_len, const void *data, size_t len);
+
+/* Makes the missing directories of path below its first root_len bytes; path is changed meanwhile.
+ */
+int make_dirs(char *path, size_t root_len);
 
 uint64_t some_number(void); /* differs from call to call and process to process; 63 bits */
 

@@ -12,7 +12,7 @@
 
 /* What a writer is told: errors that write(2) has go through, the rest means that the store is not
  * what it should be.  The log has the true one. */
-static int write_error(const char *path, int rc)
+int write_error(const char *path, int rc)
 {
     log_at(LOG_ERROR, "block %s: cannot be written: %s", path, strerror(-rc));
     switch (-rc) {
