@@ -52,6 +52,13 @@ int meta_batch(struct meta *m, const char *dir, const struct meta_hooks *hooks, 
     return 0;
 }
 
+uint32_t meta_pack_max(const struct meta *m)
+{
+    const struct batch *b = m->batch;
+    bool packs = b != NULL && b->hooks.pack != NULL && b->params->batchwrite && b->params->pack;
+    return packs ? b->params->pack_max : 0;
+}
+
 void meta_stop(struct meta *m)
 {
     if (m->batch != NULL && m->owner == process_id())

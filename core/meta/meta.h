@@ -81,6 +81,8 @@ struct meta_hooks {
  * another one.  0, or -errno with one line in err: everything then goes to the store at once. */
 int meta_batch(struct meta *m, const char *dir, const struct meta_hooks *hooks, char *err,
                size_t errlen);
+/* Bytes of a file whose content may be packed (op.content); 0: contents are not taken. */
+uint32_t meta_pack_max(const struct meta *m);
 /* Everything acknowledged, by this process and others of the user on this host, is in the store.
  * 0 or -errno: it is still kept, and sent later. */
 int meta_flush(struct meta *m);

@@ -31,7 +31,7 @@ static int setattr_slot(struct vfs *v, uint32_t number, const struct vfs_setattr
 {
     const struct op_result *own;
     struct commit c;
-    int rc = commit_prepare(v, number, &c);
+    int rc = commit_prepare(v, number, true, &c);
     if (rc == 0) {
         struct op *op = commit_add(&c, false);
         setattr_op(op, s);
@@ -40,7 +40,7 @@ static int setattr_slot(struct vfs *v, uint32_t number, const struct vfs_setattr
         if (rc == 0 && own != NULL)
             rc = result_code(own, NULL);
     }
-    commit_fini(&c);
+    commit_fini(v, &c);
     return rc;
 }
 

@@ -69,6 +69,8 @@ int vfs_call(struct vfs *v, struct op *ops, size_t n, struct op_result *res)
     if (rc < 0)
         return rc;
     rc = meta_call(v->meta, ops, n, res);
+    if (rc == -EAGAIN) /* only a commit's: content that is not packed */
+        return rc;
     if (rc < 0)
         return vfs_fail(v, rc, "%s: %s", v->config.prefix, meta_error(v->meta));
     for (size_t i = 0; i < n; i++)

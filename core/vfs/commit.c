@@ -161,7 +161,65 @@ static void drop_written(struct vfs *v, struct commit *c)
     buf_clear(&c->slices);
 }
 
-static int prepare(struct vfs *v, struct commit *c, int fd, const struct stat *sb)
+/* All of a file that the volume has no byte of. */
+static int read_content(struct vfs *v, struct commit *c, int fd, uint32_t len)
+{
+    uint32_t done = 0;
+
+    c->packing = packing_buffer(v, len);
+    if (c->packing == NULL)
+        return -ENOMEM;
+    while (done < len) {
+        ssize_t n = pread(fd, (char *)c->packing + done, len - done, done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        if (n == 0) { /* cut meanwhile, and so marked again */
+            memset((char *)c->packing + done, 0, len - done);
+            break;
+        }
+        done += (uint32_t)n;
+    }
+    c->content = (struct op_content){.bytes = c->packing, .len = len};
+    return 0;
+}
+
+/* It was not packed after all: it gets a block of its own. */
+static int put_content(struct vfs *v, struct commit *c)
+{
+    struct staging_owner owner;
+    uint64_t id;
+    int rc = meta_new_slice(v->meta, &id);
+
+    if (rc == 0) {
+        staging_enter(v->staging, &owner);
+        rc = store_put_block(v->store, id, 0, c->content.bytes, c->content.len);
+        staging_leave(&owner);
+    }
+    if (rc < 0)
+        return rc;
+    buf_add_be64(&c->slices, id);
+    buf_add_be32(&c->slices, c->content.len);
+    add_record(&c->records, 0, id, c->content.len, c->content.len);
+    if (buf_ok(&c->records) < 0 || buf_ok(&c->slices) < 0)
+        return -ENOMEM;
+    for (size_t i = 0; i < c->n; i++) {
+        if (c->ops[i].content == NULL)
+            continue;
+        c->ops[i].content = NULL;
+        c->ops[i].data = c->records.data;
+        c->ops[i].data_len = (uint32_t)c->records.len;
+    }
+    return 0;
+}
+
+static bool may_pack(struct vfs *v, const struct commit *c, const struct attr *seen, uint64_t size)
+{
+    return size > 0 && seen->length == 0 && c->slot->published == 0 && size <= packing_max(v);
+}
+
+static int prepare(struct vfs *v, struct commit *c, bool first, int fd, const struct stat *sb)
 {
     struct slot *s = c->slot;
     struct attr seen;
@@ -183,20 +241,24 @@ static int prepare(struct vfs *v, struct commit *c, int fd, const struct stat *s
     s->dirty_hi = 0;
     c->mtime = sb->st_mtim;
     staging_set_clean(s, fd);
-    int rc = put_range(v, c, fd, sb, seen.length < size ? seen.length : size);
+    int rc = first && may_pack(v, c, &seen, size)
+                 ? read_content(v, c, fd, (uint32_t)size)
+                 : put_range(v, c, fd, sb, seen.length < size ? seen.length : size);
     if (rc < 0) {
         drop_written(v, c);
         dirty_again(v, c);
         return rc;
     }
-    uint64_t end = end_of_records(&c->records);
+    bool packs = c->content.len > 0;
+    uint64_t end = packs ? size : end_of_records(&c->records);
     if (size < seen.length || (size > seen.length && size > end)) {
         struct op *op = next_op(c, OP_TRUNCATE);
         op->flags = OPF_BY_FD;
         op->len = size;
     }
-    if (c->records.len > 0 || slot_lost_bits(s) != 0) {
+    if (c->records.len > 0 || packs || slot_lost_bits(s) != 0) {
         struct op *op = next_op(c, OP_WRITE);
+        op->content = packs ? &c->content : NULL;
         op->data = c->records.data;
         op->data_len = (uint32_t)c->records.len;
         op->mtime =
@@ -211,7 +273,7 @@ static int prepare(struct vfs *v, struct commit *c, int fd, const struct stat *s
     return 0;
 }
 
-int commit_prepare(struct vfs *v, uint32_t number, struct commit *c)
+int commit_prepare(struct vfs *v, uint32_t number, bool first, struct commit *c)
 {
     struct staging_owner owner;
     struct stat sb;
@@ -231,7 +293,7 @@ int commit_prepare(struct vfs *v, uint32_t number, struct commit *c)
     /* Most descriptors that are closed have nothing to say, and need no connection. */
     if (rc == 0 && staging_is_dirty(c->slot, &sb) && (rc = vfs_ready(v)) == 0) {
         staging_enter(v->staging, &owner);
-        rc = prepare(v, c, fd, &sb);
+        rc = prepare(v, c, first, fd, &sb);
         staging_leave(&owner);
     }
     if (fd >= 0)
@@ -281,6 +343,11 @@ int commit_send(struct vfs *v, struct commit *c, const struct op_result **own)
         return 0;
     }
     int rc = vfs_call(v, c->ops, c->n, c->res);
+    if (rc == -EAGAIN && c->content.len > 0) {
+        rc = put_content(v, c);
+        if (rc == 0)
+            rc = vfs_call(v, c->ops, c->n, c->res);
+    }
     if (rc < 0 && c->carries) {
         struct staging_owner owner;
         staging_enter(v->staging, &owner);
@@ -314,21 +381,22 @@ int commit_send(struct vfs *v, struct commit *c, const struct op_result **own)
     return 0;
 }
 
-void commit_fini(struct commit *c)
+void commit_fini(struct vfs *v, struct commit *c)
 {
     for (size_t i = 0; i < c->n; i++)
         op_result_free(&c->res[i]);
     buf_free(&c->records);
     buf_free(&c->slices);
+    packing_buffer_put(v, c->packing);
 }
 
 int commit_slot(struct vfs *v, uint32_t number)
 {
     struct commit c;
-    int rc = commit_prepare(v, number, &c);
+    int rc = commit_prepare(v, number, true, &c);
     if (rc == 0)
         rc = commit_send(v, &c, NULL);
-    commit_fini(&c);
+    commit_fini(v, &c);
     return rc;
 }
 

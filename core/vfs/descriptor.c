@@ -82,7 +82,9 @@ void vfs_fd_moved(struct vfs *v, int old, int fresh)
             return;
         }
     }
-    if (v->staging != NULL)
+    if (v->packs != NULL && packs_fd(v->packs) == old)
+        packs_fd_moved(v->packs, fresh);
+    else if (v->staging != NULL)
         staging_fd_moved(v->staging, old, fresh);
 }
 

@@ -40,6 +40,7 @@ int vfs_mount(const struct config *c, struct vfs **out, char *err, size_t errlen
     if (v == NULL)
         goto out;
     pthread_mutex_init(&v->lock, NULL);
+    pthread_mutex_init(&v->packing_lock, NULL);
     atomic_init(&v->umask, -1);
     v->config.meta = copy(c->meta);
     v->config.prefix = copy(c->prefix);
@@ -63,6 +64,8 @@ void vfs_unmount(struct vfs *v)
         return;
     content_forget_all(v);
     meta_close(v->meta);
+    packs_close(v->packs);
+    free(v->packing_buffer);
     metrics_close(v->metrics);
     store_close(v->store);
     staging_close(v->staging);
@@ -102,10 +105,15 @@ static void act_as_owner(void *ctx, bool begin)
 
 static void begin_batching(struct vfs *v)
 {
-    const struct meta_hooks hooks = {.ctx = v, .drop = drop_slice, .act = act_as_owner};
+    struct meta_hooks hooks = {.ctx = v, .drop = drop_slice, .act = act_as_owner};
     char why[400];
     if (v->batching)
         return;
+    packing_open(v);
+    if (v->packs != NULL) {
+        hooks.pack = packing_add;
+        hooks.seal = packing_seal;
+    }
     v->batching = meta_batch(v->meta, staging_area(v->staging), &hooks, why, sizeof why) == 0;
     if (!v->batching)
         log_once(LOG_WARN, "%s: each change is sent at once", why);
@@ -216,6 +224,10 @@ void vfs_after_fork(struct vfs *v, bool in_child)
 {
     if (in_child && v->staging != NULL)
         staging_after_fork(v->staging);
+    if (in_child && v->packs != NULL)
+        packs_after_fork(v->packs);
+    if (in_child) /* another thread of the parent may have held it */
+        pthread_mutex_init(&v->packing_lock, NULL);
     if (in_child)
         meta_after_fork(v->meta);
     else
@@ -231,6 +243,8 @@ size_t vfs_own_fds(struct vfs *v, int *fds, size_t n)
     size_t have = meta_fds(v->meta, fds, n);
     if (v->staging != NULL)
         have += staging_own_fds(v->staging, fds + have, n - have);
+    if (v->packs != NULL && packs_fd(v->packs) >= 0 && have < n)
+        fds[have++] = packs_fd(v->packs);
     return have;
 }
 

@@ -235,7 +235,7 @@ static int link_tmpfile(struct vfs *v, const struct vfs_fd *f, struct vfs_loc *t
         return refused == -ENOENT ? -EPERM : refused;
     }
     s->flags &= ~(uint32_t)(SLOT_TMPFILE | SLOT_GONE);
-    int rc = commit_prepare(v, f->slot, &c);
+    int rc = commit_prepare(v, f->slot, false, &c);
     if (rc == 0) {
         struct op *op = commit_add(&c, true);
         op->kind = OP_MKNOD;
@@ -253,7 +253,7 @@ static int link_tmpfile(struct vfs *v, const struct vfs_fd *f, struct vfs_loc *t
         s->flags |= SLOT_TMPFILE | SLOT_GONE;
         slot_seen_set(s, &a);
     }
-    commit_fini(&c);
+    commit_fini(v, &c);
     slot_unlock(s);
     return rc;
 }

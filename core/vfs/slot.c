@@ -108,11 +108,11 @@ static int fill_again(struct vfs *v, uint32_t number, const struct attr *a)
 static int commit_left(struct vfs *v, uint32_t number, bool *sent)
 {
     struct commit c;
-    int rc = commit_prepare(v, number, &c);
+    int rc = commit_prepare(v, number, true, &c);
     *sent = c.n > 0;
     if (rc == 0)
         rc = commit_send(v, &c, NULL);
-    commit_fini(&c);
+    commit_fini(v, &c);
     return rc;
 }
 

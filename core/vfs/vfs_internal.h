@@ -10,6 +10,7 @@
 
 #include "core/meta/meta.h"
 #include "core/metrics/metrics.h"
+#include "core/store/pack.h"
 #include "core/store/store.h"
 #include "core/vfs/staging.h"
 #include "core/vfs/vfs.h"
@@ -46,6 +47,9 @@ struct vfs {
     atomic_bool ready;
     bool batching; /* meta_batch() was told where */
     struct store *store;
+    struct packs *packs;          /* NULL: none can be made */
+    pthread_mutex_t packing_lock; /* the buffer is in use */
+    void *packing_buffer;
     struct staging *staging;
     struct metrics *metrics; /* of that area */
     uint64_t dev;
@@ -138,19 +142,22 @@ struct commit {
     size_t own;   /* index of the caller's, or SIZE_MAX */
     bool carries; /* data, beside the caller's op */
     uint32_t groups[OP_GROUPS_MAX];
-    struct buf records;    /* data of OP_WRITE */
-    struct buf slices;     /* (id, size) pairs written for it */
-    uint64_t lo, hi;       /* dirty range taken over */
-    struct timespec mtime; /* of what was written */
+    struct buf records;        /* data of OP_WRITE */
+    struct buf slices;         /* (id, size) pairs written for it */
+    struct op_content content; /* of OP_WRITE instead of records: all of a small new file */
+    void *packing;             /* where it is */
+    uint64_t lo, hi;           /* dirty range taken over */
+    struct timespec mtime;     /* of what was written */
 };
-/* 0 or -errno; c->n is 0 when nothing was written since the last commit.  commit_fini() always. */
-int commit_prepare(struct vfs *v, uint32_t number, struct commit *c);
+/* 0 or -errno; c->n is 0 when nothing was written since the last commit.  commit_fini() always.
+ * first: no op of the caller's comes before it. */
+int commit_prepare(struct vfs *v, uint32_t number, bool first, struct commit *c);
 /* The op to fill in; its credentials are set. */
 struct op *commit_add(struct commit *c, bool first);
 /* Returns the commit's outcome; *own (may be NULL) gets the result of the caller's op, borrowed
  * until commit_fini(), or NULL when nothing was answered. */
 int commit_send(struct vfs *v, struct commit *c, const struct op_result **own);
-void commit_fini(struct commit *c);
+void commit_fini(struct vfs *v, struct commit *c);
 /* Where O_TRUNC threw away the writes that took setuid and setgid from the file: these alone go. *a
  * is what the file is then.  Slot locked. */
 int commit_lost_bits(struct vfs *v, uint32_t number, struct attr *a);
@@ -158,6 +165,20 @@ int commit_lost_bits(struct vfs *v, uint32_t number, struct attr *a);
 int commit_slot(struct vfs *v, uint32_t number);
 /* After a commit: full chunks of the file need not be kept here.  Slot locked. */
 void commit_punch(struct vfs *v, uint32_t number);
+
+/* --- packing.c ---------------------------------------------------------------------------------
+ */
+
+#define PACKING_KEPT (512u << 10) /* bytes of the buffer that is not allocated each time */
+
+void packing_open(struct vfs *v); /* ready, but for packs */
+/* Hooks of meta; ctx is the vfs. */
+int packing_add(void *ctx, uint64_t id, const void *bytes, uint32_t len, uint32_t *off);
+int packing_seal(void *ctx, uint64_t id, uint32_t *size);
+uint32_t packing_max(struct vfs *v); /* bytes of a file that may be packed; 0: none may */
+/* For a file of len bytes; NULL: no memory.  Given back by the same thread. */
+void *packing_buffer(struct vfs *v, uint32_t len);
+void packing_buffer_put(struct vfs *v, void *buffer); /* NULL is fine */
 
 /* --- slot.c ----------------------------------------------------------------------------------- */
 
