@@ -445,6 +445,7 @@ static void test_store_gone(void)
     struct vfs_fd f;
     char cmd[600], got[8];
     write_file(here, "lost", O_CREAT | O_WRONLY, "lost", 4);
+    CU_ASSERT_EQUAL(vfs_flush(here), 0); /* its block is there */
     snprintf(cmd, sizeof cmd, "mv %s/bucket0/testvol/chunks %s/away", server_dir(server),
              server_dir(server));
     CU_ASSERT_EQUAL(system(cmd), 0);
