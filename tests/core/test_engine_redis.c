@@ -126,6 +126,113 @@ static void test_bad_answers(void)
     e->ops->close(e);
 }
 
+/* --- requests --------------------------------------------------------------------------------- */
+
+/* A request of a run of two creates, a run of two removals and a look-up. */
+static int request(struct engine *e, const char *lua, struct op_result res[5], uint32_t *applied)
+{
+    static const struct attr a = {.type = TYPE_FILE, .nlink = 1, .parent = 1};
+    struct engine_pack pack = {.id = 7, .size = 9};
+    struct op_env env = {.mount = "/jfs"};
+    struct op ops[5] = {{.kind = OP_MAKE, .ino = 100, .path = "a"},
+                        {.kind = OP_MAKE, .ino = 101, .path = "b"},
+                        {.kind = OP_UNLINK, .path = "c"},
+                        {.kind = OP_UNLINK, .path = "d"},
+                        {.kind = OP_LOOKUP}};
+    uint8_t raw[ATTR_BYTES_MAX];
+
+    for (int i = 0; i < 5; i++) {
+        ops[i].base = 1;
+        ops[i].now.sec = 1000;
+        ops[i].data = raw;
+        ops[i].data_len = ops[i].kind == OP_MAKE ? (uint32_t)attr_encode(&a, raw) : 0;
+    }
+    server_int(shared, "SET answer %s", lua);
+    struct engine_request rq = {.env = &env,
+                                .ops = ops,
+                                .n = 5,
+                                .res = res,
+                                .packs = &pack,
+                                .npacks = 1,
+                                .board = "b",
+                                .seq = 3};
+    e->ops->submit(e, &rq);
+    CU_ASSERT_PTR_EQUAL(e->ops->complete(e), &rq);
+    *applied = pack.applied;
+    return rq.rc < 0 ? rq.rc : (int)rq.outcome;
+}
+
+#define LOOKED     "{0, '', '', '', 0, 'x'}"
+#define FOUR       "'\\0\\0\\0\\5'"
+#define ENTRIES    "string.rep('\\1\\0\\0\\0\\0\\0\\0\\0\\9', 2)"
+#define ATTRS      "string.rep('\\0\\17' .. string.rep('\\0', 70), 2)"
+#define SLICES     "'\\0\\1\\0\\001123456789012'"
+#define GONE(rest) "{" ENTRIES ", " ATTRS ", " rest "}"
+
+static void test_request_answers(void)
+{
+    static const char *const bad[] = {
+        "return 1",
+        "return {}",
+        "return {0, 2}",
+        "return {3, 2, ''}",
+        "return {'0', 2, ''}",
+        "return {0, -1, " FOUR ", 0, " GONE("''") ", " LOOKED "}",
+        "return {0, 2, '', 0, " GONE("''") ", " LOOKED "}",
+        "return {0, 2, " FOUR ", 0, " GONE("''") "}",
+        "return {0, 2, " FOUR ", 0, " GONE("''") ", " LOOKED ", 0}",
+        "return {0, 2, " FOUR ", -1, " GONE("''") ", " LOOKED "}",
+        "return {0, 2, " FOUR ", 'x', " GONE("''") ", " LOOKED "}",
+        "return {0, 2, " FOUR ", {" LOOKED "}, " GONE("''") ", " LOOKED "}",
+        "return {0, 2, " FOUR ", {" LOOKED ", 5}, " GONE("''") ", " LOOKED "}",
+        "return {0, 2, " FOUR ", 0, {'', " ATTRS ", ''}, " LOOKED "}",
+        "return {0, 2, " FOUR ", 0, {" ENTRIES ", 'short', ''}, " LOOKED "}",
+        "return {0, 2, " FOUR ", 0, {" ENTRIES ", " ATTRS ", 1}, " LOOKED "}",
+        "return {0, 2, " FOUR ", 0, {" ENTRIES ", string.rep('\\0', 144), ''}, " LOOKED "}",
+        "return {0, 2, " FOUR ", 0, " GONE("'short'") ", " LOOKED "}",
+        "return {0, 2, " FOUR ", 0, " GONE(SLICES ".. 'x'") ", " LOOKED "}",
+        "return {0, 2, " FOUR ", 0, " GONE("'\\0\\2\\0\\001123456789012'") ", " LOOKED "}",
+        "return {0, 2, " FOUR ", 0, " GONE("'\\0\\1\\0\\0'") ", " LOOKED "}",
+        "return {1, 5, 'odd'}",
+        "return {1, 5, '\\0\\5\\255\\255'}",
+        "return {1, 5, 7}",
+        "error('raised')",
+    };
+    struct engine *e = engine_of(shared, 0);
+    struct op_result res[5];
+    uint32_t applied;
+
+    CU_ASSERT_EQUAL_FATAL(
+        request(e, "return {0, 2, " FOUR ", 16, " GONE(SLICES) ", " LOOKED "}", res, &applied),
+        BATCH_APPLIED);
+    CU_ASSERT_EQUAL(applied, 5);
+    CU_ASSERT_EQUAL(res[1].rflags, OPR_CREATED | OPR_FOREIGN);
+    CU_ASSERT_EQUAL(res[1].ino, 101);
+    CU_ASSERT_EQUAL(res[2].rflags, OPR_GONE);
+    CU_ASSERT_EQUAL(res[2].ino, 9);
+    CU_ASSERT_EQUAL(res[2].extra.len, 0);
+    CU_ASSERT_EQUAL(res[3].extra.len, 12);
+    CU_ASSERT_EQUAL(res[3].attr.ctime.sec, 1000);
+    CU_ASSERT_EQUAL(res[4].extra.len, 1);
+    for (int i = 0; i < 5; i++)
+        op_result_free(&res[i]);
+    CU_ASSERT_EQUAL(request(e, "return {1, 5, '\\0\\4\\255\\254'}", res, &applied), BATCH_REPEATED);
+    CU_ASSERT_EQUAL(res[4].code, -ENOENT);
+    CU_ASSERT_EQUAL(res[3].code, 0);
+    CU_ASSERT_EQUAL(request(e, "return {1, 50, false}", res, &applied), BATCH_REPEATED);
+    CU_ASSERT_EQUAL(res[3].code, -EIO);
+    CU_ASSERT_EQUAL(request(e, "return {2, 1, ''}", res, &applied), BATCH_GAP);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        int rc = request(e, bad[i], res, &applied);
+        CU_ASSERT_EQUAL(rc, -EIO);
+        if (rc != -EIO)
+            fprintf(stderr, "  %d at %s\n", rc, bad[i]);
+        for (int k = 0; k < 5; k++)
+            CU_ASSERT_PTR_NULL(res[k].extra.data);
+    }
+    e->ops->close(e);
+}
+
 /* --- scan ------------------------------------------------------------------------------------- */
 
 struct seen {
@@ -344,7 +451,7 @@ static void test_cluster(void)
 
 /* clang-format off */
 #define CASES(X) \
-    X(good_answers) X(bad_answers) X(scan) X(scan_pages) X(scan_while_changing) \
+    X(good_answers) X(bad_answers) X(request_answers) X(scan) X(scan_pages) X(scan_while_changing) \
     X(formats_at_once) X(cluster)
 /* clang-format on */
 
