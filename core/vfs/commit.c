@@ -256,7 +256,7 @@ static int prepare(struct vfs *v, struct commit *c, bool first, int fd, const st
         op->flags = OPF_BY_FD;
         op->len = size;
     }
-    if (c->records.len > 0 || packs || slot_lost_bits(s) != 0) {
+    if (c->records.len > 0 || packs) {
         struct op *op = next_op(c, OP_WRITE);
         op->content = packs ? &c->content : NULL;
         op->data = c->records.data;
@@ -266,8 +266,7 @@ static int prepare(struct vfs *v, struct commit *c, bool first, int fd, const st
         if (sb->st_mtim.tv_sec == STAGING_CLEAN_SEC)
             op->mtime = clock_now(); /* mapped: stored to without a new mtime */
         bool unseen = (s->flags & (SLOT_DIRECT | SLOT_MAPPED | SLOT_TORN)) != 0;
-        op->mode = slot_lost_bits(s);
-        if (op->mode != 0 || (unseen && op->cred.uid != 0))
+        if (unseen && op->cred.uid != 0)
             op->flags = OPF_KILLPRIV;
     }
     return 0;
@@ -376,7 +375,7 @@ int commit_send(struct vfs *v, struct commit *c, const struct op_result **own)
                strerror(code == -ENOENT ? ESTALE : -code));
         return code == -ENOENT ? -ESTALE : code;
     }
-    s->flags &= ~(uint32_t)(SLOT_APPENDED | SLOT_LOST_SUID | SLOT_LOST_SGID | SLOT_TORN);
+    s->flags &= ~(uint32_t)(SLOT_APPENDED | SLOT_TORN);
     s->flags |= SLOT_FILLED;
     return 0;
 }
@@ -397,24 +396,6 @@ int commit_slot(struct vfs *v, uint32_t number)
     if (rc == 0)
         rc = commit_send(v, &c, NULL);
     commit_fini(v, &c);
-    return rc;
-}
-
-int commit_lost_bits(struct vfs *v, uint32_t number, struct attr *a)
-{
-    struct slot *s = staging_slot(v->staging, number);
-    struct vfs_loc loc = {.base = s->ino, .path = ""};
-    struct request r;
-
-    request_init(v, &r, OP_WRITE, &loc);
-    r.op.flags = OPF_KILLPRIV;
-    r.op.mode = slot_lost_bits(s);
-    r.op.mtime = a->mtime;
-    int rc = request_call(v, &r, NULL);
-    staging_changed(v->staging, s->ino);
-    if (rc == 0 && r.res.has_attr)
-        *a = r.res.attr;
-    request_fini(&r);
     return rc;
 }
 

@@ -124,43 +124,54 @@ static off_t write_position(int fd, bool append, off_t off)
     return off >= 0 ? off : lseek(fd, 0, SEEK_CUR);
 }
 
-/* What the caller changes may lose setuid and setgid; the commit will say so. */
-static void note_lost_bits(struct slot *s)
+/* What the caller is about to change loses setuid and setgid first, as the kernel has it: others
+ * are told before there is anything to commit.  Slot locked. */
+static int drop_privileges(struct vfs *v, struct slot *s)
 {
-    uint32_t groups[OP_GROUPS_MAX];
-    struct op_cred cred;
+    struct vfs_loc loc = {.base = s->ino, .path = ""};
+    struct request r;
     struct attr a;
 
     if (!slot_seen_get(s, &a) || (a.mode & (S_ISUID | S_ISGID)) == 0 || process_ids()->uid == 0)
-        return;
-    caller_cred(&cred, groups);
-    uint16_t lost = meta_lost_bits(&cred, &a);
-    if ((s->flags & SLOT_GONE) != 0) {
+        return 0;
+    request_init(v, &r, OP_WRITE, &loc);
+    uint16_t lost = meta_lost_bits(&r.op.cred, &a);
+    int rc = 0;
+    if (lost != 0 && (s->flags & SLOT_GONE) == 0) {
+        r.op.mode = lost;
+        r.op.mtime = a.mtime;
+        rc = request_call(v, &r, NULL);
+        staging_changed(v->staging, s->ino);
+        if (rc == 0 && r.res.has_attr)
+            slot_seen_set(s, &r.res.attr);
+    } else if (lost != 0) {
         a.mode &= (uint16_t)~lost;
         slot_seen_set(s, &a);
-        return;
     }
-    s->flags |=
-        ((lost & S_ISUID) != 0 ? SLOT_LOST_SUID : 0) | ((lost & S_ISGID) != 0 ? SLOT_LOST_SGID : 0);
+    request_fini(&r);
+    return rc == -ENOENT ? 0 : rc; /* removed by another client: the commit says so */
 }
 
 static ssize_t locked_writev(struct vfs *v, struct slot *s, int fd, const struct vfs_fd *f,
                              const struct iovec *iov, int n, off_t off, int rwf)
 {
     bool append = f->append || (rwf & RWF_APPEND) != 0;
+    int rc;
     off_t pos = write_position(fd, append, off);
     if (pos < 0)
         return -errno;
     if (s->published > 0 && (uint64_t)pos < s->published) {
-        int rc = slot_hydrate(v, f->slot);
+        rc = slot_hydrate(v, f->slot);
         if (rc < 0)
             return rc;
     }
+    rc = iov_bytes(iov, n) > 0 ? drop_privileges(v, s) : 0;
+    if (rc < 0)
+        return rc;
     ssize_t put = native_writev(fd, iov, n, off, rwf);
     if (put <= 0)
         return put;
     s->flags &= ~(uint32_t)SLOT_BLANK;
-    note_lost_bits(s);
     uint64_t end = (uint64_t)pos + (uint64_t)put;
     if (append)
         s->flags |= SLOT_APPENDED;
@@ -172,7 +183,7 @@ static ssize_t locked_writev(struct vfs *v, struct slot *s, int fd, const struct
      */
     if (s->dirty_hi - s->dirty_lo > CHUNK_BYTES + CHUNK_BYTES / 4 &&
         (s->flags & (SLOT_DIRECT | SLOT_MAPPED | SLOT_GONE)) == 0) {
-        int rc = commit_slot(v, f->slot);
+        rc = commit_slot(v, f->slot);
         if (rc < 0)
             return rc;
         commit_punch(v, f->slot);
@@ -303,7 +314,7 @@ int vfs_ftruncate(struct vfs *v, int fd, const struct vfs_fd *f, off_t len)
         rc = request_call(v, &r, NULL);
         staging_changed(v->staging, s->ino);
     } else {
-        note_lost_bits(s);
+        rc = drop_privileges(v, s);
     }
     if (rc == 0)
         rc = resize_slot(v, f->slot, (uint64_t)len, true);
@@ -408,7 +419,7 @@ int vfs_fallocate(struct vfs *v, int fd, const struct vfs_fd *f, int mode, off_t
         rc = request_call(v, &r, NULL);
         staging_changed(v->staging, s->ino);
     } else if (rc == 0) {
-        note_lost_bits(s);
+        rc = drop_privileges(v, s);
     }
     if (rc == 0)
         rc = native_fallocate(v, f->slot, mode, off, len);

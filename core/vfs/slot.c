@@ -135,11 +135,6 @@ int slot_fill(struct vfs *v, uint32_t number, enum staging_how how, bool emptied
         if (sent)
             return 0; /* newer than what open(2) found */
     }
-    if (emptied && slot_lost_bits(s) != 0) {
-        struct attr less = *a;
-        int rc = commit_lost_bits(v, number, &less);
-        return rc < 0 ? rc : fill_lazy(v, number, &less);
-    }
     /* Not "how is STAGING_NEW": who came second may have been first to lock the slot. */
     if (emptied || (s->flags & SLOT_FILLED) == 0 || !slot_seen_get(s, &seen))
         return fill_lazy(v, number, a);
@@ -207,12 +202,6 @@ void slot_gone(struct vfs *v, uint64_t ino, uint64_t length, bool deferred, cons
     }
 }
 
-uint16_t slot_lost_bits(const struct slot *s)
-{
-    return (uint16_t)(((s->flags & SLOT_LOST_SUID) != 0 ? S_ISUID : 0) |
-                      ((s->flags & SLOT_LOST_SGID) != 0 ? S_ISGID : 0));
-}
-
 void slot_overlay(struct vfs *v, uint64_t ino, struct attr *a)
 {
     uint32_t number = v->staging != NULL ? staging_find(v->staging, ino) : 0;
@@ -228,5 +217,4 @@ void slot_overlay(struct vfs *v, uint64_t ino, struct attr *a)
     if (a->mtime.sec > a->ctime.sec ||
         (a->mtime.sec == a->ctime.sec && a->mtime.nsec > a->ctime.nsec))
         a->ctime = a->mtime;
-    a->mode &= (uint16_t)~slot_lost_bits(s);
 }

@@ -34,17 +34,15 @@
 #define STAGING_CLEAN_SEC 1 /* mtime of a file without changes: the first second of 1970 */
 
 enum slot_flag {
-    SLOT_FILLED = 1 << 0,    /* content, length and version are those of `seen` */
-    SLOT_DIRECT = 1 << 1,    /* written by calls that no wrapper sees: dirty_* is not all */
-    SLOT_MAPPED = 1 << 2,    /* mapped shared and writable: every commit writes */
-    SLOT_GONE = 1 << 3,      /* the inode has no name and no data in the volume any more */
-    SLOT_TMPFILE = 1 << 4,   /* GONE, and never had one: O_TMPFILE */
-    SLOT_APPENDED = 1 << 5,  /* written with O_APPEND since the last commit */
-    SLOT_LOST_SUID = 1 << 6, /* written by somebody whose writes take that bit away */
-    SLOT_LOST_SGID = 1 << 7,
-    SLOT_TORN = 1 << 8, /* a holder was killed inside a fill, write or commit: look at everything */
+    SLOT_FILLED = 1 << 0,   /* content, length and version are those of `seen` */
+    SLOT_DIRECT = 1 << 1,   /* written by calls that no wrapper sees: dirty_* is not all */
+    SLOT_MAPPED = 1 << 2,   /* mapped shared and writable: every commit writes */
+    SLOT_GONE = 1 << 3,     /* the inode has no name and no data in the volume any more */
+    SLOT_TMPFILE = 1 << 4,  /* GONE, and never had one: O_TMPFILE */
+    SLOT_APPENDED = 1 << 5, /* written with O_APPEND since the last commit */
+    SLOT_TORN = 1 << 6, /* a holder was killed inside a fill, write or commit: look at everything */
     SLOT_BLANK =
-        1 << 9, /* empty from the start: while it is that it is clean, whatever its mtime */
+        1 << 7, /* empty from the start: while it is that it is clean, whatever its mtime */
 };
 
 struct slot {

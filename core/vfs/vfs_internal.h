@@ -158,9 +158,6 @@ struct op *commit_add(struct commit *c, bool first);
  * until commit_fini(), or NULL when nothing was answered. */
 int commit_send(struct vfs *v, struct commit *c, const struct op_result **own);
 void commit_fini(struct vfs *v, struct commit *c);
-/* Where O_TRUNC threw away the writes that took setuid and setgid from the file: these alone go. *a
- * is what the file is then.  Slot locked. */
-int commit_lost_bits(struct vfs *v, uint32_t number, struct attr *a);
 /* All of it, for a slot that the caller has locked. */
 int commit_slot(struct vfs *v, uint32_t number);
 /* After a commit: full chunks of the file need not be kept here.  Slot locked. */
@@ -188,8 +185,6 @@ int slot_fill(struct vfs *v, uint32_t number, enum staging_how how, bool emptied
               const struct attr *a);
 /* Brings bytes [0, published) into the staging file.  Slot locked. */
 int slot_hydrate(struct vfs *v, uint32_t number);
-/* Permission bits that uncommitted writes have taken away. */
-uint16_t slot_lost_bits(const struct slot *s);
 /* Adds to the attributes what is written here and not committed. */
 void slot_overlay(struct vfs *v, uint64_t ino, struct attr *a);
 /* Data of an inode without a name is needed here no longer than its descriptors live. */
