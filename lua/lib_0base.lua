@@ -32,7 +32,7 @@ local F = {
     NOFOLLOW = 1, CREATE = 2, EXCL = 4, TRUNC = 8, DIRECTORY = 16, APPEND = 32, NOREPLACE = 64, EXCHANGE = 128,
     KILLPRIV = 256, BY_FD = 512, NOFOLLOW2 = 1024, OPATH = 2048,
 }
-local R = { CREATED = 1, TRASHED = 2, GONE = 4, DEFERRED = 8, FOREIGN = 16 }
+local R = { CREATED = 1, TRASHED = 2, GONE = 4, DEFERRED = 8, FOREIGN = 16, LINKED = 32 }
 local A = { IMMUTABLE = 1, APPEND = 2, FROZEN = 3, SKIP_TRASH = 32 }
 
 -- What an op answers instead of its six values; ops say `return fail(E.NOENT)`.

@@ -187,6 +187,7 @@ do
                 return E.NOENT
             end
             if type == T.SYMLINK and (w.slash or not nofollow) then
+                w.linked = true
                 err = follow(w, ino, w.slash and "/" or "")
                 if err then
                     w.kind = "failed"

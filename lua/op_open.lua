@@ -54,7 +54,7 @@ do
             if err then
                 return fail(err)
             end
-            return 0, op.ino, a.raw, w.dir, R.CREATED, ""
+            return 0, op.ino, a.raw, w.dir, R.CREATED + (w.linked and R.LINKED or 0), ""
         elseif err then
             return walk.fail(w, err)
         end

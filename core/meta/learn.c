@@ -107,7 +107,7 @@ static void learn_new(struct batch *b, const struct op *op, const struct op_resu
                       uint64_t since)
 {
     size_t len;
-    const char *name = last_name(op->path, &len);
+    const char *name = (res->rflags & OPR_LINKED) == 0 ? last_name(op->path, &len) : NULL;
     struct node *dir = overlay_node(b->overlay, res->parent);
     struct lx x = {.env = &b->env, .op = op};
 

@@ -123,6 +123,7 @@ struct lx_walk {
     bool found;    /* ino and attr are set */
     bool corrupt;  /* an entry names it, but it has no attr */
     bool creating; /* lx_object(): by O_CREAT, which refuses a slash behind the last name */
+    bool linked;   /* the last name came from a symlink */
     bool forced;   /* rename: dir's times change whatever their age */
     int links;
     size_t pos;              /* in rest */

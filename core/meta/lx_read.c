@@ -88,7 +88,7 @@ static int open_create(struct lx *x, struct lx_walk *w)
     int rc = lx_create(x, w, TYPE_FILE, x->op->mode & 07777, NULL, 0, &a);
     if (rc < 0)
         return rc;
-    x->res->rflags = OPR_CREATED;
+    x->res->rflags = OPR_CREATED | (w->linked ? OPR_LINKED : 0);
     return lx_answer(x, x->op->ino, &a, w->dir);
 }
 

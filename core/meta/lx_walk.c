@@ -202,6 +202,7 @@ int lx_object(struct lx *x, struct lx_walk *w, bool nofollow)
         if (rc < 0 || !found)
             return rc < 0 ? rc : -ENOENT;
         if (type == TYPE_SYMLINK && (w->slash || !nofollow)) {
+            w->linked = true;
             rc = follow(x, w, ino, w->slash ? "/" : "");
             if (rc != 0) {
                 w->kind = LAST_FAILED;

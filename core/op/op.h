@@ -162,6 +162,7 @@ enum op_rflag {
     OPR_GONE = 1 << 2, /* its last link went: inode deleted; extra: slices to remove as OP_PURGE */
     OPR_DEFERRED = 1 << 3, /* with GONE: data still there, listed in delfiles; OP_PURGE it later */
     OPR_FOREIGN = 1 << 4,  /* OP_MAKE: somebody else changed the directory */
+    OPR_LINKED = 1 << 5,   /* open, with CREATED: the name came from a symlink, not from path */
 };
 
 struct op_result {

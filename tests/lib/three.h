@@ -163,7 +163,8 @@ void stamps_add(struct stamps *s, const char *path, struct timespec mtime, struc
 void three_vfs_tree(struct world *w, struct buf *out, struct stamps *times);
 void three_kernel_tree(struct world *w, struct buf *out, struct stamps *times);
 
-/* Every key, field and value of a volume's metadata but `setting`, one a line, sorted. */
+/* Every key, field and value of a volume's metadata but `setting` and the numbers to be given next,
+ * one a line, sorted. */
 int three_dump(struct world *w, struct buf *out);
 
 struct variant {
