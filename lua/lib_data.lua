@@ -2,11 +2,8 @@
 --
 -- A file's bytes are lists of records, one list for each chunk of 64 MiB; nothing is ever removed from a list here.
 -- Lengths are Lua numbers, exact below 2^53: a longer file can be read, but changing its content is EFBIG.
-local data = {}
-
 data.CHUNK = 67108864
 data.LENGTH_MAX = 9007199254740991
-E.TOOBIG, E.NODEV, E.SPIPE = 7, 19, 29
 
 -- A write or truncate by somebody else than root takes away setuid, and setgid where group-execute is set or the
 -- group is not the writer's.  True: a.mode was changed.

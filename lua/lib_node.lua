@@ -1,10 +1,10 @@
 -- node - making an inode and its name (juicefs-format.md 5.4); for open, mknod, mkdir and symlink.
 
 -- Names at the root that only stock answers for.
-local RESERVED = { [".trash"] = true, [".control"] = true, [".accesslog"] = true, [".stats"] = true, [".config"] = true }
+node.RESERVED = { [".trash"] = true, [".control"] = true, [".accesslog"] = true, [".stats"] = true, [".config"] = true }
 
 -- May the caller add a name to w.dir?  nil or an errno.
-local function node_may_add(op, w)
+function node.may_add(op, w)
     local d = w.a
     if num.is_trash(w.dir) then
         return E.PERM
@@ -20,7 +20,7 @@ end
 
 -- The last steps of mknod(2), mkdir(2), symlink(2), link(2) before the change: w stands on the last component, which
 -- must be free.  Slashes after it are for directories.
-local function node_must_be_free(w, is_dir)
+function node.must_be_free(w, is_dir)
     if w.kind ~= "norm" or walk.entry(w, w.name) then
         return E.EXIST
     elseif w.slash and not is_dir then
@@ -30,11 +30,11 @@ local function node_must_be_free(w, is_dir)
 end
 
 -- May the caller make op.ino, which takes so much space, as w.name, which is free?  nil or an errno.
-local function node_refused(env, op, w, space)
-    local err = node_may_add(op, w)
+function node.refused(env, op, w, space)
+    local err = node.may_add(op, w)
     if err then
         return err
-    elseif w.dir == num.ROOT and RESERVED[w.name] then
+    elseif w.dir == num.ROOT and node.RESERVED[w.name] then
         return E.EXIST
     elseif op.ino == num.ZERO or op.ino == num.ROOT or num.is_trash(op.ino) then
         return E.INVAL
@@ -43,7 +43,7 @@ local function node_refused(env, op, w, space)
 end
 
 -- op.ino, whose attr *a* is written, gets its name: the directory, the entry, the counters.
-local function node_enter(env, op, w, a)
+function node.enter(env, op, w, a)
     local d, dir = w.a, w.dir
     local is_dir = a.type == T.DIR
     if is_dir then
@@ -65,9 +65,9 @@ end
 
 -- Makes op.ino with the name w.name in w.dir; that the name is free was checked.  mode: bits asked for, target: of a
 -- symlink.  Returns nil and the new attr, or an errno with nothing written.
-local function node_create(env, op, w, type, mode, target)
+function node.create(env, op, w, type, mode, target)
     local d, dir, ino = w.a, w.dir, op.ino
-    local err = node_refused(env, op, w, 4096)
+    local err = node.refused(env, op, w, 4096)
     if err then
         return err
     end
@@ -96,6 +96,6 @@ local function node_create(env, op, w, type, mode, target)
     if target then
         call("SET", num.key("s", ino), target)
     end
-    node_enter(env, op, w, a)
+    node.enter(env, op, w, a)
     return nil, a
 end

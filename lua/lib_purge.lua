@@ -1,9 +1,9 @@
--- purge_data - removes the records of a deleted file and gives back their references (juicefs-format.md 5.10).
+-- purge.data - removes the records of a deleted file and gives back their references (juicefs-format.md 5.10).
 
 -- Chunks of the first `length` bytes of ino, which has no i{ino} any more.  Returns the slices that nobody refers to
 -- now, n * (u64 id, u32 size): their blocks may go, and after that OP_FORGET.  Lists past that length stay, as stock
 -- leaves them.
-local function purge_data(ino, length)
+function purge.data(ino, length)
     if length <= 0 then
         return ""
     end

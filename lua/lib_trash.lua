@@ -104,7 +104,7 @@ do
                     call("ZADD", P .. "delfiles", op.now_sec, f .. ":" .. format("%.0f", a.length))
                     flags = R.GONE + R.DEFERRED
                 else
-                    extra = purge_data(ino, a.length)
+                    extra = purge.data(ino, a.length)
                 end
             end
         end

@@ -4,7 +4,7 @@ do
 
     -- Space and inodes of the object and all below it, as quotas count them; nil when there are more than LIMIT
     -- entries: counting would keep the server from its other clients.
-    function acct.tree(ino, a)
+    function tree.size(ino, a)
         if a.type ~= T.DIR then
             return acct.usage(attr.data_length(a)), 1
         end

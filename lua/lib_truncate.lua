@@ -1,10 +1,10 @@
--- truncate_to - a new length for a file, shorter or longer (juicefs-format.md 5.7); for truncate(2) and O_TRUNC.
+-- truncate.to - a new length for a file, shorter or longer (juicefs-format.md 5.7); for truncate(2) and O_TRUNC.
 
 -- The bytes between both lengths become zeros, whichever is the longer one: what a cut leaves in the lists can never
 -- come back.  a: attr of ino, a regular file.  nil: done, *a* is saved.  Else an errno, and nothing is written.
 -- The same length changes no more than the stamps, and those as the kernel does: by O_TRUNC and ftruncate(), not by
 -- truncate(); and what KILLPRIV takes.
-local function truncate_to(env, op, ino, a, newlen)
+function truncate.to(env, op, ino, a, newlen)
     local old = a.length
     if a.flags % 4 ~= 0 then -- immutable, append-only
         return E.PERM

@@ -14,17 +14,17 @@ ops[12] = function(env, op)
     if err then
         return walk.fail(to, err, 2)
     end
-    err = node_must_be_free(to, false)
+    err = node.must_be_free(to, false)
     if err then
         return fail(err)
     end
     local a, ino, dir, d = w.attr, w.ino, to.dir, to.a
     if not perm.may_link(op, a) then
         return fail(E.PERM)
-    elseif dir == num.ROOT and RESERVED[to.name] then
+    elseif dir == num.ROOT and node.RESERVED[to.name] then
         return fail(E.PERM)
     end
-    err = node_may_add(op, to)
+    err = node.may_add(op, to)
     if err then
         return fail(err)
     elseif a.type == T.DIR or band(a.flags, A.FROZEN) ~= 0 then

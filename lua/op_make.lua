@@ -50,11 +50,11 @@ do
             return walk.fail(w, err)
         end
         local d, dir, ino = w.a, w.dir, op.ino
-        err = node_must_be_free(w, true)
+        err = node.must_be_free(w, true)
         if not err and op.uid ~= 0 and (a.type == T.BLOCKDEV or (a.type == T.CHARDEV and a.rdev ~= 0)) then
-            err = node_may_add(op, w) or E.PERM
+            err = node.may_add(op, w) or E.PERM
         end
-        err = err or node_refused(env, op, w, acct.usage(attr.data_length(a)))
+        err = err or node.refused(env, op, w, acct.usage(attr.data_length(a)))
         if err then
             return fail(err)
         end
@@ -72,7 +72,7 @@ do
         elseif rest ~= "" then
             data.push(P .. "c" .. num.dec(ino) .. "_", rest)
         end
-        node_enter(env, op, w, a)
+        node.enter(env, op, w, a)
         return 0, ino, "", dir, flags, ""
     end
 

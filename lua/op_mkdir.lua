@@ -6,9 +6,9 @@ ops[10] = function(env, op)
         return walk.fail(w, err)
     end
     local a
-    err = node_must_be_free(w, true)
+    err = node.must_be_free(w, true)
     if not err then
-        err, a = node_create(env, op, w, T.DIR, band(op.mode, 1023))
+        err, a = node.create(env, op, w, T.DIR, band(op.mode, 1023))
     end
     if err then
         return fail(err)

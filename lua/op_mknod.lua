@@ -12,15 +12,15 @@ ops[9] = function(env, op)
     elseif type < T.FILE or type > T.SOCKET or type == T.SYMLINK then
         return fail(E.INVAL)
     end
-    err = node_must_be_free(w, false)
+    err = node.must_be_free(w, false)
     if err then
         return fail(err)
     end
     if op.uid ~= 0 and (type == T.BLOCKDEV or (type == T.CHARDEV and op.rdev ~= 0)) then
-        return fail(node_may_add(op, w) or E.PERM)
+        return fail(node.may_add(op, w) or E.PERM)
     end
     local a
-    err, a = node_create(env, op, w, type, bits)
+    err, a = node.create(env, op, w, type, bits)
     if err then
         return fail(err)
     end

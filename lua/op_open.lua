@@ -46,11 +46,11 @@ do
         if create and err == E.NOENT and w.kind == "norm" then
             if has(op, F.DIRECTORY) then
                 return fail(E.INVAL)
-            elseif w.dir == num.ROOT and RESERVED[w.name] then
+            elseif w.dir == num.ROOT and node.RESERVED[w.name] then
                 return fail(has(op, F.EXCL) and E.EXIST or E.PERM)
             end
             local a
-            err, a = node_create(env, op, w, T.FILE, op.mode % 4096)
+            err, a = node.create(env, op, w, T.FILE, op.mode % 4096)
             if err then
                 return fail(err)
             end
@@ -68,7 +68,7 @@ do
                 return fail(E.IO)
             end
             if has(op, F.TRUNC) then
-                err = truncate_to(env, op, ino, a, 0)
+                err = truncate.to(env, op, ino, a, 0)
                 if err then
                     return fail(err)
                 end

@@ -7,7 +7,7 @@ ops[22] = function(env, op)
     if call("EXISTS", num.key("i", ino)) == 1 then -- it lives: not a deleted file
         return fail(E.BUSY)
     end
-    local extra = purge_data(ino, op.len)
+    local extra = purge.data(ino, op.len)
     call("ZREM", P .. "delfiles", num.dec(ino) .. ":" .. format("%.0f", op.len))
     return 0, ino, "", "", 0, extra
 end

@@ -19,7 +19,7 @@ do
         end
         if src.type ~= T.DIR and (s.slash or (not exchange and t.slash)) then
             return E.NOTDIR
-        elseif (s.dir == num.ROOT and RESERVED[s.name]) or (t.dir == num.ROOT and RESERVED[t.name]) then
+        elseif (s.dir == num.ROOT and node.RESERVED[s.name]) or (t.dir == num.ROOT and node.RESERVED[t.name]) then
             return E.PERM
         end
         if s.dir ~= t.dir then
@@ -69,7 +69,7 @@ do
                 end
             end
         else
-            err = node_may_add(op, t)
+            err = node.may_add(op, t)
             if err then
                 return err
             end
@@ -87,7 +87,7 @@ do
 
     -- When the nearest quotas of the two parents differ: what the moves take from one side and add to the other, as
     -- { from, to, space, inodes }; false: nothing to count; nil and an errno.  A tree of more entries than
-    -- acct.tree() counts is EXDEV, upon which mv copies.
+    -- tree.size() counts is EXDEV, upon which mv copies.
     local function plan_quotas(env, s, t, src, dst, exchange)
         if s.dir == t.dir or not acct.has_quotas(env) then
             return false
@@ -101,12 +101,12 @@ do
         while #from > 0 and #to > 0 and from[#from] == to[#to] do
             from[#from], to[#to] = nil, nil
         end
-        local space, inodes = acct.tree(src.ino, src.a)
+        local space, inodes = tree.size(src.ino, src.a)
         if not space then
             return nil, E.XDEV
         end
         if exchange then
-            local space2, inodes2 = acct.tree(dst.ino, dst.a)
+            local space2, inodes2 = tree.size(dst.ino, dst.a)
             if not space2 then
                 return nil, E.XDEV
             end

@@ -13,7 +13,7 @@ do
             return fail(w.kind == "dot" and E.INVAL or w.kind == "dotdot" and E.NOTEMPTY or E.BUSY)
         end
         local dir, d = w.dir, w.a
-        if dir == num.TRASH or (dir == num.ROOT and RESERVED[w.name]) then
+        if dir == num.TRASH or (dir == num.ROOT and node.RESERVED[w.name]) then
             return fail(E.PERM)
         end
         local type, ino = walk.entry(w, w.name)

@@ -14,9 +14,9 @@ ops[11] = function(env, op)
         return walk.fail(w, err)
     end
     local a
-    err = node_must_be_free(w, false)
+    err = node.must_be_free(w, false)
     if not err then
-        err, a = node_create(env, op, w, T.SYMLINK, 511, target)
+        err, a = node.create(env, op, w, T.SYMLINK, 511, target)
     end
     if err then
         return fail(err)

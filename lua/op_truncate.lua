@@ -17,7 +17,7 @@ ops[17] = function(env, op)
             return fail(E.ACCES)
         end
     end
-    err = truncate_to(env, op, w.ino, a, op.len)
+    err = truncate.to(env, op, w.ino, a, op.len)
     if err then
         return fail(err)
     end

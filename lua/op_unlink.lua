@@ -10,7 +10,7 @@ ops[13] = function(env, op)
     local dir, d = w.dir, w.a
     local type, ino = walk.entry(w, w.name)
     if not type then
-        return fail(dir == num.ROOT and RESERVED[w.name] and E.PERM or E.NOENT)
+        return fail(dir == num.ROOT and node.RESERVED[w.name] and E.PERM or E.NOENT)
     elseif w.slash then
         return fail(type == T.DIR and E.ISDIR or E.NOTDIR)
     end

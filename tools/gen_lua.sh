@@ -4,34 +4,53 @@ set -eu
 out=$(realpath -m "$1")
 cd "$(dirname "$0")/../lua"
 text=$(mktemp)
-trap 'rm -f "$text"' EXIT
+names=$(mktemp)
+trap 'rm -f "$text" "$names"' EXIT
+# constants.lua as a sed script: E.NOENT is 2
+awk '/^local [A-Z] = / { table = $2 }
+    !/^ *--/ { while (match($0, /[A-Z][A-Z0-9_]+ = [0-9]+/)) {
+        split(substr($0, RSTART, RLENGTH), pair, " = ")
+        printf "s/\\<%s\\.%s\\>/%s/g\n", table, pair[1], pair[2]
+        $0 = substr($0, RSTART + RLENGTH) } }' constants.lua >"$names"
 # comments and blank lines cost bandwidth at every SCRIPT LOAD
 strip()
 {
-    sed -e 's/^[[:space:]]*//' -e '/^--/d' -e '/^$/d' "$1"
+    sed -e 's/^[[:space:]]*//' -e '/^--/d' -e '/^$/d' "$1" | sed -f "$names"
+}
+# A file that runs when it is first asked for: making every closure at each call costs more than
+# most ops do.
+later() # FILE, then what makes load_file known
+{
+    echo "do local function load_file()"
+    strip "$1"
+    echo "end"
+    echo "$2"
+    echo "end"
 }
 {
     # The first file's names become upvalues of one inner function: a closure takes an upvalue of its
     # parent at once, a local of its parent by a search through all open ones.
-    set -- lib_*.lua
-    strip "$1"
+    strip lib_0base.lua
     echo "return (function()"
-    shift
-    for f; do
-        strip "$f"
+    for f in lib_*.lua; do
+        lib=${f#lib_}
+        lib=${lib%.lua}
+        case $lib in
+        0base) ;;
+        op | run) strip "$f" ;; # every call needs them
+        *) later "$f" "file_of[$lib] = load_file setmetatable($lib, unread)" ;;
+        esac
     done
-    # An op's file runs when its kind is first asked for: making every closure at each call costs
-    # more than most ops do.
     for f in op_*.lua; do
-        echo "do local function load_ops()"
-        strip "$f"
-        echo "end"
-        sed -n -e 's/^[[:space:]]*ops\[\([0-9]*\)\] = function.*/load_of[\1] = load_ops/p' "$f"
-        echo "end"
+        later "$f" "$(sed -n -e 's/^[[:space:]]*ops\[\([0-9]*\)\] = function.*/load_of[\1] = load_file/p' "$f")"
     done
     strip dispatch.lua
     echo "end)()"
 } >"$text"
+if grep -n '\<[ETFRA]\.[A-Z]' "$text" >&2; then
+    echo "gen_lua.sh: a name that is not in lua/constants.lua" >&2
+    exit 1
+fi
 {
     echo '/* Made by tools/gen_lua.sh from lua/. */'
     echo '#include "core/redis/lua_text.h"'
