@@ -221,7 +221,7 @@ static void test_at_once(void)
 static struct said {
     uint32_t pieces, off[PIECES]; /* that were added */
     uint32_t sealed;
-} *said;
+} * said;
 
 static void victim(struct store *st, const char *where)
 {

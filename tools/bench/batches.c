@@ -20,7 +20,7 @@
 #ifndef DIR_ENTRIES
 #define DIR_ENTRIES 10000
 #endif
-#define MOST        4096
+#define MOST 4096
 
 static struct engine *engine;
 static struct rds *rds;
