@@ -48,6 +48,8 @@ static bool find_place(struct batch *b, const struct op *op, uint64_t base, cons
 {
     struct node *dir = overlay_node(b->overlay, base);
     *p = (struct place){0};
+    if (path != NULL)
+        path += strspn(path, "/"); /* what follows the prefix begins with one */
     if (path == NULL || *path == '\0') {
         p->known = dir != NULL ? PRESENT : NOT_KNOWN;
         p->ino = base;
