@@ -7,6 +7,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/format/record.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -65,6 +66,19 @@ static bool keep(struct batch *b, const struct op *op, char name[NAME_LEN_MAX + 
     return e->ops->call(e, &b->env, &again, 1, &res) == 0 && res.code == 0;
 }
 
+/* The file was removed by somebody else: its blocks go, which nothing names.  What lies in the
+ * batch's pack goes with that. */
+static void drop_blocks(struct batch *b, const struct op *op)
+{
+    const uint8_t *data = op->data;
+    struct record r;
+    for (uint32_t at = 0; at + 4 + RECORD_BYTES <= op->data_len; at += 4 + RECORD_BYTES) {
+        if (record_decode(data + at + 4, RECORD_BYTES, &r) == 0 && r.id != 0 && r.id != op->pack &&
+            b->hooks.drop != NULL)
+            b->hooks.drop(b->hooks.ctx, r.id, r.size);
+    }
+}
+
 void deferred_refused(struct batch *b, const struct op *op, int code)
 {
     char name[NAME_LEN_MAX + 1];
@@ -76,6 +90,8 @@ void deferred_refused(struct batch *b, const struct op *op, int code)
     /* Somebody else removed it as well. */
     if (op->kind == OP_UNLINK && code == -ENOENT)
         return;
+    if (op->kind == OP_WRITE && code == -ENOENT)
+        drop_blocks(b, op);
     remember(b, op, code);
     metrics_conflicts(b->m->metrics, 1);
     const char *what = op->path != NULL ? op->path : "";
