@@ -71,6 +71,7 @@ void batch_free(struct batch *b)
         return;
     queue_close(b->queue);
     overlay_free(b->overlay);
+    op_result_free(&b->listing);
     board_close(b->board);
     pthread_mutex_destroy(&b->known);
     pthread_cond_destroy(&b->wake);
@@ -90,7 +91,7 @@ void batch_after_fork(struct batch *b)
     b->no_queue = b->has_thread = b->stop = b->kicked = false;
     b->oldest_ms = b->fresh_slice = 0;
     b->changes = b->n_deferred = 0;
-    b->usable_until_ms = 0;
+    b->usable_until_ms = b->listed = 0;
 }
 
 void batch_refresh(struct batch *b, const struct op_env *env, const struct op_result *usage)

@@ -21,6 +21,7 @@
 #include <stdatomic.h>
 
 #define DEFERRED_MAX 64
+#define STREAM_AFTER 8 /* entries made one after another in a directory of others */
 #define FIRST_SYNC   2 /* changes of a process that are sent at once: touch never gets a queue */
 
 /* An error found after its change was acknowledged. */
@@ -51,6 +52,11 @@ struct batch {
     bool may_grow;             /* no limit and no quota is near */
     uint64_t usage_at_ms;      /* when that was asked; 0: never */
     struct op_env env;
+    /* The last whole listing, as it was answered; some programs ask twice. */
+    uint64_t listed;       /* directory; 0: none */
+    uint64_t listed_early; /* b->early then */
+    struct op_result listing;
+    bool neighbours; /* a pending op is in a directory that this process did not make */
     struct deferred deferred[DEFERRED_MAX];
     uint32_t n_deferred;
     uint64_t confirming; /* inode whose OP_MAKE is waited for */

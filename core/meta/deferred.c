@@ -66,14 +66,16 @@ static bool keep(struct batch *b, const struct op *op, char name[NAME_LEN_MAX + 
     return e->ops->call(e, &b->env, &again, 1, &res) == 0 && res.code == 0;
 }
 
-/* The file was removed by somebody else: its blocks go, which nothing names.  What lies in the
- * batch's pack goes with that. */
+/* Blocks that the refused op alone would have named; those of a pack are the pack's. */
 static void drop_blocks(struct batch *b, const struct op *op)
 {
-    const uint8_t *data = op->data;
-    struct record r;
-    for (uint32_t at = 0; at + 4 + RECORD_BYTES <= op->data_len; at += 4 + RECORD_BYTES) {
-        if (record_decode(data + at + 4, RECORD_BYTES, &r) == 0 && r.id != 0 && r.id != op->pack &&
+    const uint8_t *p = op->data;
+    uint32_t at = op->kind == OP_MAKE ? ATTR_BYTES : 0;
+    bool file = op->kind == OP_WRITE || (op->kind == OP_MAKE && (op->mode >> 12) == TYPE_FILE);
+
+    for (; file && at + 4 + RECORD_BYTES <= op->data_len; at += 4 + RECORD_BYTES) {
+        struct record r;
+        if (record_decode(p + at + 4, RECORD_BYTES, &r) == 0 && r.id != 0 && r.id != op->pack &&
             b->hooks.drop != NULL)
             b->hooks.drop(b->hooks.ctx, r.id, r.size);
     }
@@ -84,24 +86,25 @@ void deferred_refused(struct batch *b, const struct op *op, int code)
     char name[NAME_LEN_MAX + 1];
 
     if (op->kind == OP_MAKE && op->ino == b->confirming) {
+        drop_blocks(b, op);
         b->confirmed = code; /* its caller is waiting and has been told nothing */
         return;
     }
     /* Somebody else removed it as well. */
     if (op->kind == OP_UNLINK && code == -ENOENT)
         return;
-    if (op->kind == OP_WRITE && code == -ENOENT)
-        drop_blocks(b, op);
     remember(b, op, code);
     metrics_conflicts(b->m->metrics, 1);
     const char *what = op->path != NULL ? op->path : "";
     if (op->kind == OP_MAKE && (op->mode >> 12) == TYPE_FILE && op->data_len > ATTR_BYTES &&
-        (code == -EEXIST || code == -ENOENT) && keep(b, op, name))
+        (code == -EEXIST || code == -ENOENT) && keep(b, op, name)) {
         log_at(LOG_ERROR, "%s (in directory %llu): %s; its data is kept as %s", what,
                (unsigned long long)op->base, strerror(-code), name);
-    else
+    } else {
+        drop_blocks(b, op);
         log_at(LOG_ERROR, "%s %s (inode %llu): refused after it was acknowledged: %s",
                op_kind_name(op->kind), what, (unsigned long long)op->base, strerror(-code));
+    }
 }
 
 int meta_deferred(struct meta *m, uint64_t ino)

@@ -227,9 +227,10 @@ static bool is_ours_alone(struct batch *b, const struct node *dir)
 /* May a name be added to dir without asking? */
 static bool may_add(struct batch *b, const struct op *op, const struct node *dir)
 {
-    return b->may_grow && dir->is_complete && dir->is_mine && dir->a.flags == 0 &&
+    bool streams = dir->fresh >= STREAM_AFTER && is_young(b, dir);
+    return b->may_grow && dir->is_complete && (dir->is_mine || streams) && dir->a.flags == 0 &&
            dir->a.tier == 0 && dir->a.default_acl == 0 && dir->a.parent < INO_TRASH &&
-           dir->ino < INO_TRASH && dir->ino != INO_ROOT && meta_may(&op->cred, &dir->a, 3);
+           dir->ino < INO_TRASH && meta_may(&op->cred, &dir->a, 3);
 }
 
 /* What another process does with a lock file in a directory of ours at this moment is decided by
@@ -254,8 +255,8 @@ static bool make(struct batch *b, const struct op *op, struct place *p, uint8_t 
 
     if (op->kind == OP_OPEN && (op->flags & OPF_EXCL) != 0 && b->params->excl_strict)
         return false;
-    if (b->confirming != 0)
-        return false;
+    if (b->confirming != 0 || (p->dir->ino == INO_ROOT && p->name[0] == '.'))
+        return false; /* names at the root that stock answers for */
     struct attr a = lx_new_attr(&x, p->dir->ino, &p->dir->a, type, op->mode & 07777);
     size_t n = attr_encode(&a, data);
     if (n != ATTR_BYTES || !is_ours_alone(b, p->dir))
@@ -285,6 +286,8 @@ static bool make(struct batch *b, const struct op *op, struct place *p, uint8_t 
     struct node *dir = p->dir;
     touch(b, op, dir, type == TYPE_DIRECTORY);
     dir->told_ms = clock_mono_ms();
+    dir->last_make = ref.frame;
+    b->neighbours = b->neighbours || !dir->is_mine;
     if (!overlay_add(b->overlay, dir, name, p->len, type, op->ino))
         dir->is_complete = false;
     struct node *fresh = overlay_learn(b->overlay, op->ino, &a, board_now(b->board));
@@ -500,6 +503,7 @@ static bool removal(struct batch *b, const struct op *op, struct place *p, struc
     gone.data_len = 0;
     if (!queued(b, &gone, &ref))
         return false;
+    b->neighbours = b->neighbours || !p->dir->is_mine;
     res->ino = n->ino;
     res->parent = p->dir->ino;
     res->attr = n->a;
@@ -509,6 +513,37 @@ static bool removal(struct batch *b, const struct op *op, struct place *p, struc
     res->rflags = is_dir && (b->env.flags & ENV_TRASH) == 0 ? OPR_GONE : 0;
     touch(b, op, p->dir, is_dir ? -1 : 0);
     overlay_remove(b->overlay, p->dir, name, p->len);
+    overlay_forget(b->overlay, n->ino);
+    return true;
+}
+
+static uint32_t cancel(void *ctx, uint8_t *data, uint32_t len, uint32_t room, const uint8_t *record,
+                       uint32_t record_len)
+{
+    (void)data, (void)room, (void)record, (void)record_len;
+    *(uint32_t *)ctx = len;
+    return 0;
+}
+
+/* What was made and not sent yet, and nothing was made in its directory since (the store counts the
+ * entries): both ops become none.  Only of what has no blocks yet. */
+static bool cancelled(struct batch *b, const struct op *op, struct place *p, struct node *n,
+                      struct op_result *res)
+{
+    uint32_t len;
+    if (n->make.frame == 0 || n->make.frame != p->dir->last_make || b->queue == NULL ||
+        n->a.type != TYPE_FILE || n->a.length != 0 ||
+        queue_fold(b->queue, &n->make, NULL, NULL, cancel, &len) <= 0)
+        return false;
+    b->early++;
+    metrics_coalesced(b->m->metrics, OP_MAKE, 1);
+    res->ino = n->ino;
+    res->parent = p->dir->ino;
+    res->attr = n->a;
+    res->attr.nlink = 0;
+    res->has_attr = true;
+    touch(b, op, p->dir, 0);
+    overlay_remove(b->overlay, p->dir, p->name, p->len);
     overlay_forget(b->overlay, n->ino);
     return true;
 }
@@ -524,7 +559,7 @@ static bool unlink_op(struct batch *b, const struct op *op, struct op_result *re
     if (n == NULL || n->a.type == TYPE_DIRECTORY || n->a.nlink != 1 || is_held(op, n->ino) ||
         !may_remove(b, op, p.dir, n))
         return false;
-    return removal(b, op, &p, n, res);
+    return cancelled(b, op, &p, n, res) || removal(b, op, &p, n, res);
 }
 
 static bool rmdir_op(struct batch *b, const struct op *op, struct op_result *res)
@@ -537,6 +572,67 @@ static bool rmdir_op(struct batch *b, const struct op *op, struct op_result *res
         !may_remove(b, op, p.dir, n))
         return false;
     return removal(b, op, &p, n, res);
+}
+
+/* --- renames -----------------------------------------------------------------------------------
+ */
+
+static bool rename_op(struct batch *b, const struct op *op, struct op_result *res)
+{
+    struct place from, to;
+    struct queue_ref ref;
+    char name[NAME_LEN_MAX + 1], name2[NAME_LEN_MAX + 1];
+
+    if ((op->flags & OPF_EXCHANGE) != 0 || !find_place(b, op, op->base, op->path, &from) ||
+        !find_place(b, op, op->base2, op->path2, &to) || from.dir == NULL || to.dir == NULL ||
+        to.known != ABSENT || !may_add(b, op, to.dir) ||
+        (to.dir->ino == INO_ROOT && to.name[0] == '.'))
+        return false;
+    struct node *n = object_of(b, &from);
+    if (n == NULL || n->a.type == TYPE_DIRECTORY || n->a.nlink != 1 ||
+        !may_remove(b, op, from.dir, n) || !is_ours_alone(b, from.dir) ||
+        !is_ours_alone(b, to.dir) || !is_ours_alone(b, n))
+        return false;
+    memcpy(name, from.name, from.len);
+    name[from.len] = '\0';
+    memcpy(name2, to.name, to.len);
+    name2[to.len] = '\0';
+    struct op moved = *op;
+    moved.base = from.dir->ino;
+    moved.path = name;
+    moved.base2 = to.dir->ino;
+    moved.path2 = name2;
+    moved.data_len = 0;
+    if (!queued(b, &moved, &ref))
+        return false;
+    b->neighbours = b->neighbours || !from.dir->is_mine || !to.dir->is_mine;
+    if (from.dir != to.dir)
+        touch(b, op, from.dir, 0);
+    touch(b, op, to.dir, 0);
+    from.dir->last_make = to.dir->last_make = 0;
+    n->a.ctime = op->now;
+    n->a.parent = to.dir->ino;
+    n->make.frame = 0;
+    uint8_t type = n->a.type;
+    uint64_t ino = n->ino;
+    overlay_remove(b->overlay, from.dir, name, from.len);
+    if (!overlay_add(b->overlay, to.dir, name2, to.len, type, ino))
+        to.dir->is_complete = false;
+    *res = (struct op_result){.parent = to.dir->ino};
+    return true;
+}
+
+static bool readdir_op(struct batch *b, const struct op *op, struct op_result *res)
+{
+    struct node *n = overlay_node(b->overlay, op->base);
+    if (n == NULL || b->listed != n->ino || b->listed_early != b->early || op->off != 0 ||
+        (op->path != NULL && *op->path != '\0') || !is_young(b, n))
+        return false;
+    *res = b->listing;
+    res->extra = (struct buf){0};
+    buf_add(&res->extra, b->listing.extra.data, b->listing.extra.len);
+    b->listed = 0; /* once: who asks again wants to see something new */
+    return buf_ok(&res->extra) == 0;
 }
 
 /* --- the table -------------------------------------------------------------------------------- */
@@ -561,6 +657,10 @@ bool early_call(struct batch *b, const struct op *op, struct op_result *res)
         return setattr(b, op, res);
     case OP_WRITE:
         return write_op(b, op, res);
+    case OP_RENAME:
+        return rename_op(b, op, res);
+    case OP_READDIR:
+        return readdir_op(b, op, res);
     case OP_UNLINK:
         return unlink_op(b, op, res);
     case OP_RMDIR:

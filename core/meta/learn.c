@@ -13,6 +13,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define STREAM_ENTRIES 4096 /* a directory with more is not streamed into */
+
 static bool is_exclusive(const struct op *op)
 {
     switch (op->kind) {
@@ -39,16 +41,31 @@ void learn_before(struct batch *b, const struct op *ops, size_t n)
     }
 }
 
+/* The directory of the name, when that needs no walk. */
+static uint64_t dir_of(const struct op *op)
+{
+    return op->path != NULL && strchr(op->path, '/') == NULL ? op->base : 0;
+}
+
+/* Who makes one name after another in a directory is told what else is in it. */
+static bool begins_stream(const struct node *dir)
+{
+    return dir->fresh + 1 == STREAM_AFTER && !dir->is_complete && dir->a.type == TYPE_DIRECTORY;
+}
+
 bool learn_more(struct batch *b, const struct op *ops, size_t n, struct op *more)
 {
-    if (n != 1 || (ops->kind != OP_MKDIR && ops->kind != OP_OPEN) || ops->cred.uid != b->uid)
+    if (n != 1 || (ops->kind != OP_MKDIR && ops->kind != OP_OPEN) || ops->cred.uid != b->uid ||
+        !op_changes(ops))
         return false;
     pthread_mutex_lock(&b->known);
-    bool known = overlay_node(b->overlay, ops->base) != NULL;
+    const struct node *dir = overlay_node(b->overlay, ops->base);
+    bool streams = dir != NULL && dir_of(ops) == dir->ino && begins_stream(dir);
     pthread_mutex_unlock(&b->known);
-    if (known)
+    if (dir != NULL && !streams)
         return false;
-    *more = (struct op){.kind = OP_LOOKUP,
+    *more = (struct op){.kind = streams ? OP_READDIR : OP_LOOKUP,
+                        .len = streams ? STREAM_ENTRIES : 0,
                         .flags = OPF_NOFOLLOW | OPF_BY_FD,
                         .cred = ops->cred,
                         .now = ops->now,
@@ -111,13 +128,15 @@ static void learn_new(struct batch *b, const struct op *op, const struct op_resu
     struct node *dir = overlay_node(b->overlay, res->parent);
     struct lx x = {.env = &b->env, .op = op};
 
-    if (dir != NULL &&
+    bool unknown = name == NULL && dir != NULL && !dir->is_complete; /* one entry more that is */
+    if (dir != NULL && !unknown &&
         (name == NULL || !overlay_add(b->overlay, dir, name, len, res->attr.type, res->ino))) {
         overlay_forget(b->overlay, res->parent);
         dir = NULL;
     }
     if (dir != NULL) {
         bool is_dir = res->attr.type == TYPE_DIRECTORY;
+        dir->fresh++;
         dir->a.nlink += is_dir;
         lx_touch(&x, dir->ino, &dir->a, is_dir);
     }
@@ -159,6 +178,16 @@ static void learn_attr(struct batch *b, const struct op_result *res, uint64_t si
         n->make.frame = 0;
 }
 
+static void keep_listing(struct batch *b, const struct op_result *res)
+{
+    op_result_free(&b->listing);
+    b->listing = *res;
+    b->listing.extra = (struct buf){0};
+    buf_add(&b->listing.extra, res->extra.data, res->extra.len);
+    b->listed = buf_ok(&b->listing.extra) == 0 ? res->ino : 0;
+    b->listed_early = b->early;
+}
+
 /* A whole directory in one page: its entries are known, with their attributes. */
 static void learn_listing(struct batch *b, const struct op *op, const struct op_result *res,
                           uint64_t since)
@@ -193,6 +222,31 @@ static void learn_listing(struct batch *b, const struct op *op, const struct op_
         p = entry + 11 + raw;
     }
     overlay_set_complete(b->overlay, dir);
+    keep_listing(b, res);
+}
+
+/* Between single names of known directories; whatever else it was, all knowledge ends. */
+static void learn_rename(struct batch *b, const struct op *op, const struct op_result *res)
+{
+    struct node *from = dir_of(op) != 0 ? overlay_node(b->overlay, op->base) : NULL;
+    size_t n, n2;
+    const char *name = last_name(op->path, &n), *name2 = last_name(op->path2, &n2);
+    uint8_t type;
+    uint64_t ino;
+
+    if (from == NULL || name == NULL || name2 == NULL || strchr(op->path2, '/') != NULL ||
+        (op->flags & OPF_EXCHANGE) != 0 ||
+        overlay_entry(b->overlay, from, name, n, &type, &ino) != PRESENT ||
+        type == TYPE_DIRECTORY) {
+        overlay_clear(b->overlay);
+        return;
+    }
+    overlay_remove(b->overlay, from, name, n);
+    overlay_forget(b->overlay, ino);
+    overlay_forget(b->overlay, res->ino);
+    struct node *to = overlay_node(b->overlay, op->base2);
+    if (to != NULL && !overlay_add(b->overlay, to, name2, n2, type, ino))
+        to->is_complete = false;
 }
 
 static void learn(struct batch *b, const struct op *op, const struct op_result *res, uint64_t since)
@@ -226,6 +280,8 @@ static void learn(struct batch *b, const struct op *op, const struct op_result *
         learn_attr(b, res, since);
         break;
     case OP_RENAME:
+        learn_rename(b, op, res);
+        break;
     case OP_LINK:
         overlay_clear(b->overlay);
         break;
@@ -248,6 +304,8 @@ void learn_after(struct batch *b, const struct op *ops, size_t n, const struct o
     pthread_mutex_lock(&b->known);
     for (size_t i = 0; i < n; i++) {
         bool changes = op_changes(&ops[i]);
+        if (changes)
+            b->listed = 0;
         if (changes && b->changes < FIRST_SYNC)
             b->changes++;
         if (b->early == early && ops[i].cred.uid == b->uid)

@@ -25,9 +25,10 @@ struct node {
     uint64_t listing;      /* of a directory: which entries are its own; 0: none */
     uint64_t count;        /* entries, when complete */
     bool is_complete;
-    bool is_mine;   /* made by this process */
-    uint32_t fresh; /* entries made here one after another */
-    char *target;   /* of a symlink, NUL-terminated, or NULL */
+    bool is_mine;       /* made by this process */
+    uint64_t last_make; /* of a directory: frame of the last OP_MAKE in it */
+    uint32_t fresh;     /* entries made here one after another */
+    char *target;       /* of a symlink, NUL-terminated, or NULL */
     struct node *next;
 };
 
