@@ -197,6 +197,7 @@ static void run(enum what what, uint64_t dirs)
         s->pack = (struct engine_pack){.id = 1000000 + seq, .size = 4 << 20};
         for (; n < batch_ops && i < total; n++, i++)
             set_op(s, n, what, dirs + i / DIR_ENTRIES, i);
+        seq++;
         s->rq = (struct engine_request){.env = &env,
                                         .ops = s->ops,
                                         .n = n,
@@ -204,7 +205,7 @@ static void run(enum what what, uint64_t dirs)
                                         .packs = &s->pack,
                                         .npacks = what == MAKE_DATA || what == WRITE,
                                         .board = "b",
-                                        .seq = ++seq};
+                                        .seq = seq};
         engine->ops->submit(engine, &s->rq);
         flying++;
     }
