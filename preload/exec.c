@@ -27,6 +27,9 @@ int exec_begin_with(struct exec *x, char *const envp[], enum exec_how how, bool 
         if (how == EXEC_REPLACES)
             files_commit_own(c.v);
         fds = files_inherit(c.v) || fds;
+        /* The program may tell others before it looks at the volume, or without us. */
+        if (vfs_is_pending(c.v))
+            vfs_flush(c.v);
         call_end(&c);
     }
     return exec_env_make(&x->env, envp, fds, cwd);

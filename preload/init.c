@@ -16,6 +16,7 @@
 #include "preload/raw.h"
 #include "preload/real.h"
 #include "preload/route.h"
+#include "preload/streams.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -133,6 +134,9 @@ static int mount_volume(void)
         log_line("%s: %s", route_prefix(), err[0] != '\0' ? err : strerror(-rc));
         return rc;
     }
+    FILE *standard[] = {stdout, stdin, stderr}; /* a program may have put one of its own there */
+    for (size_t i = 0; i < sizeof(standard) / sizeof(*standard); i++)
+        streams_watch(standard[i]);
     atomic_store_explicit(&mounted, v, memory_order_release);
     return 0;
 }

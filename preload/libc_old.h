@@ -5,9 +5,13 @@
 #ifndef JFSPRE_PRELOAD_LIBC_OLD_H
 #define JFSPRE_PRELOAD_LIBC_OLD_H
 
+#include <signal.h>
+#include <stdarg.h>
 #include <stddef.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+
+struct sockaddr;
 
 int __xstat(int ver, const char *path, struct stat *st);
 int __lxstat(int ver, const char *path, struct stat *st);
@@ -22,6 +26,12 @@ ssize_t __read_chk(int fd, void *buf, size_t len, size_t size);
 ssize_t __pread_chk(int fd, void *buf, size_t len, off_t off, size_t size);
 ssize_t __readlink_chk(const char *path, char *buf, size_t len, size_t size);
 ssize_t __readlinkat_chk(int dir, const char *path, char *buf, size_t len, size_t size);
+ssize_t __recv_chk(int fd, void *buf, size_t len, size_t size, int flags);
+ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size, int flags, struct sockaddr *from,
+                       unsigned *n);
+int pidfd_send_signal(int fd, int sig, siginfo_t *info, unsigned flags); /* before its header */
+void __syslog_chk(int priority, int flag, const char *format, ...);
+void __vsyslog_chk(int priority, int flag, const char *format, va_list ap);
 char *__realpath_chk(const char *path, char *buf, size_t size);
 char *__getcwd_chk(char *buf, size_t len, size_t size);
 char *__getwd_chk(char *buf, size_t size);

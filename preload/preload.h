@@ -12,8 +12,10 @@
  * FLAGS_CALL:  by (dir, path, flags) with AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH; at.fd >= 0 when
  *              the object is that descriptor.
  * FD_CALL:     by descriptor.  The parameter must be named `fd`.  `ours` sees c.v, f and fd.  One
- * of the volume's own is EBADF. A call that differs in a step is written out by hand; the macros
- * never grow a flag.
+ *              of the volume's own is EBADF.
+ * IN_CALL, OUT_CALL: the same for calls that bring bytes in or send them out (tell.h).
+ *
+ * A call that differs in a step is written out by hand; the macros never grow a flag.
  */
 #ifndef JFSPRE_PRELOAD_PRELOAD_H
 #define JFSPRE_PRELOAD_PRELOAD_H
@@ -25,6 +27,7 @@
 #include "preload/libc_old.h"
 #include "preload/real.h"
 #include "preload/route.h"
+#include "preload/tell.h"
 #include "preload/to_libc.h"
 
 #include <errno.h>
@@ -72,7 +75,7 @@ static inline bool is_hidden(int fd)
     PATH_CALL_(route_native_flags(dir, path, flags), route_flags(&at, dir, path, flags), ret, name, params, args, \
                dir = AT_FDCWD, ours)
 
-#define FD_CALL(ret, name, params, args, ours)                        \
+#define FD_CALL_(ret, name, params, args, ours, native)               \
     SLOW ret name##_ours params                                       \
     {                                                                 \
         struct vfs_fd f;                                              \
@@ -90,8 +93,13 @@ static inline bool is_hidden(int fd)
             return name##_ours args;                                  \
         if (is_hidden(fd))                                            \
             return (ret)to_libc(-EBADF);                              \
-        return REAL(name) args;                                       \
+        return native;                                                \
     }
+#define FD_CALL(ret, name, params, args, ours) FD_CALL_(ret, name, params, args, ours, REAL(name) args)
+#define IN_CALL(ret, name, params, args, ours) \
+    FD_CALL_(ret, name, params, args, ours, heard_from(fd, REAL(name) args))
+#define OUT_CALL(ret, name, params, args, ours) \
+    FD_CALL_(ret, name, params, args, ours, (tell_through(fd), REAL(name) args))
 /* clang-format on */
 
 #endif

@@ -14,6 +14,10 @@ void streams_remove(FILE *fp); /* not in the list is fine */
  * out: it may be held for ever by a read. */
 void streams_flush(void);
 
+/* From here on what streams like this one send and receive is seen; any stream on a file stands for
+ * all. */
+void streams_watch(FILE *fp);
+
 /* In a forked child. */
 void streams_after_fork(void);
 

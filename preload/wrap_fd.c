@@ -45,7 +45,11 @@ EXPORT int close(int fd)
         return REAL(close)(fd);
     if (fdtab_may(fd))
         return close_ours(fd);
-    return fdtab_is_own(fd) ? (int)to_libc(-EBADF) : REAL(close)(fd);
+    if (fdtab_is_own(fd))
+        return (int)to_libc(-EBADF);
+    tell_through(fd); /* who reads the other end is told that there is no more */
+    heard_forget((unsigned)fd, (unsigned)fd);
+    return REAL(close)(fd);
 }
 
 static int range_natively(unsigned from, unsigned to, int flags)
@@ -68,9 +72,13 @@ SLOW int range_ours(unsigned from, unsigned to, int flags)
     struct call c;
     long rc = 0;
 
+    tell_others();
+    heard_forget(from, to);
     call_begin(&c);
-    if ((flags & CLOSE_RANGE_UNSHARE) != 0 && unshare(CLONE_FILES) != 0)
-        rc = -errno;
+    if ((flags & CLOSE_RANGE_UNSHARE) != 0) {
+        vfs_stop(c.v); /* its thread would keep the old descriptors */
+        rc = unshare(CLONE_FILES) != 0 ? -errno : 0;
+    }
     if (rc == 0 && from <= INT_MAX)
         for (int fd = fdtab_next((int)from); fd >= 0 && (unsigned)fd <= to; fd = fdtab_next(fd + 1))
             files_close(c.v, fd);
@@ -95,6 +103,7 @@ EXPORT void closefrom(int from)
         REAL(closefrom)(from);
         return;
     }
+    tell_others();
     guard_enter(&g);
     if (range_ours(from < 0 ? 0 : (unsigned)from, ~0u, 0) != 0 && errno == ENOSYS)
         for (int fd = from < 0 ? 0 : from, end = (int)sysconf(_SC_OPEN_MAX); fd < end; fd++)
@@ -137,6 +146,8 @@ SLOW int dup_over(int from, int to, int flags)
     struct guard g;
     long rc;
 
+    tell_through(to);
+    heard_forget((unsigned)to, (unsigned)to);
     guard_enter(&g);
     bool valid = REAL(fcntl)(from, F_GETFD) >= 0 && !fdtab_is_own(from);
     bool ours = valid && from != to && fdtab_get(to, &old);
@@ -216,25 +227,41 @@ SLOW int fcntl_ours(int fd, int cmd, void *arg)
     return rc;
 }
 
+static bool locks(int cmd)
+{
+    return cmd == F_SETLK || cmd == F_SETLKW || cmd == F_OFD_SETLK || cmd == F_OFD_SETLKW;
+}
+
 EXPORT int fcntl(int fd, int cmd, ...)
 {
     va_list ap;
+    int rc;
 
     va_start(ap, cmd);
     void *arg = va_arg(ap, void *);
     va_end(ap);
     if (is_idle())
         return REAL(fcntl)(fd, cmd, arg);
+    if (locks(cmd))
+        tell_others();
     if (fdtab_may(fd))
-        return fcntl_ours(fd, cmd, arg);
-    return fdtab_is_own(fd) ? (int)to_libc(-EBADF) : REAL(fcntl)(fd, cmd, arg);
+        rc = fcntl_ours(fd, cmd, arg);
+    else
+        rc = fdtab_is_own(fd) ? (int)to_libc(-EBADF) : REAL(fcntl)(fd, cmd, arg);
+    if (locks(cmd) && rc == 0)
+        heard();
+    return rc;
 }
 
 EXPORT int lockf(int fd, int cmd, off_t len)
 {
+    tell_others();
     if (fdtab_may(fd) && !guard_inside() && keep_locks(fd) != 0)
         return -1;
-    return REAL(lockf)(fd, cmd, len);
+    int rc = REAL(lockf)(fd, cmd, len);
+    if (rc == 0)
+        heard();
+    return rc;
 }
 
 EXPORT mode_t umask(mode_t mask)

@@ -9,6 +9,7 @@
 #include <grp.h>
 #include <sched.h>
 
+/* The kernel refuses most of them while there are threads: ours goes, and comes again. */
 static void before_change(void)
 {
     struct call c;
@@ -16,8 +17,10 @@ static void before_change(void)
     if (volume_if_any() == NULL || guard_inside())
         return;
     call_begin(&c);
-    if (c.v != NULL)
+    if (c.v != NULL) {
         vfs_flush(c.v);
+        vfs_stop(c.v);
+    }
     call_end(&c);
 }
 

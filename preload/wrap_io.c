@@ -16,23 +16,31 @@
 #define WRITE(iov, n, off) vfs_writev(c.v, fd, &f, iov, n, off, 0)
 #define ONE(buf, len)      &((struct iovec){(void *)(uintptr_t)(buf), len})
 
+/* All that this process changed is where other hosts see it. */
+static int sync_all(struct vfs *v)
+{
+    int committed = files_commit_all(v), flushed = vfs_flush(v);
+
+    return committed < 0 ? committed : flushed;
+}
+
 /* clang-format off */
-FD_CALL(ssize_t, read, (int fd, void *buf, size_t len), (fd, buf, len), READ(ONE(buf, len), 1, -1))
+IN_CALL(ssize_t, read, (int fd, void *buf, size_t len), (fd, buf, len), READ(ONE(buf, len), 1, -1))
 FD_CALL(ssize_t, pread, (int fd, void *buf, size_t len, off_t off), (fd, buf, len, off),
         AT(off, READ(ONE(buf, len), 1, off)))
-FD_CALL(ssize_t, readv, (int fd, const struct iovec *iov, int n), (fd, iov, n), IOV(n, READ(iov, n, -1)))
+IN_CALL(ssize_t, readv, (int fd, const struct iovec *iov, int n), (fd, iov, n), IOV(n, READ(iov, n, -1)))
 FD_CALL(ssize_t, preadv, (int fd, const struct iovec *iov, int n, off_t off), (fd, iov, n, off),
         AT(off, IOV(n, READ(iov, n, off))))
-FD_CALL(ssize_t, preadv2, (int fd, const struct iovec *iov, int n, off_t off, int flags),
+IN_CALL(ssize_t, preadv2, (int fd, const struct iovec *iov, int n, off_t off, int flags),
         (fd, iov, n, off, flags), AT(off + 1, IOV(n, vfs_readv(c.v, fd, &f, iov, n, off, flags))))
 
-FD_CALL(ssize_t, write, (int fd, const void *buf, size_t len), (fd, buf, len), WRITE(ONE(buf, len), 1, -1))
+OUT_CALL(ssize_t, write, (int fd, const void *buf, size_t len), (fd, buf, len), WRITE(ONE(buf, len), 1, -1))
 FD_CALL(ssize_t, pwrite, (int fd, const void *buf, size_t len, off_t off), (fd, buf, len, off),
         AT(off, WRITE(ONE(buf, len), 1, off)))
-FD_CALL(ssize_t, writev, (int fd, const struct iovec *iov, int n), (fd, iov, n), IOV(n, WRITE(iov, n, -1)))
+OUT_CALL(ssize_t, writev, (int fd, const struct iovec *iov, int n), (fd, iov, n), IOV(n, WRITE(iov, n, -1)))
 FD_CALL(ssize_t, pwritev, (int fd, const struct iovec *iov, int n, off_t off), (fd, iov, n, off),
         AT(off, IOV(n, WRITE(iov, n, off))))
-FD_CALL(ssize_t, pwritev2, (int fd, const struct iovec *iov, int n, off_t off, int flags),
+OUT_CALL(ssize_t, pwritev2, (int fd, const struct iovec *iov, int n, off_t off, int flags),
         (fd, iov, n, off, flags), AT(off + 1, IOV(n, vfs_writev(c.v, fd, &f, iov, n, off, flags))))
 
 FD_CALL(int, ftruncate, (int fd, off_t len), (fd, len),
@@ -41,7 +49,7 @@ FD_CALL(int, fallocate, (int fd, int mode, off_t off, off_t len), (fd, mode, off
         vfs_fallocate(c.v, fd, &f, mode, off, len))
 FD_CALL(int, fsync, (int fd), (fd), vfs_fsync(c.v, fd, &f))
 FD_CALL(int, fdatasync, (int fd), (fd), vfs_fsync(c.v, fd, &f))
-FD_CALL(int, syncfs, (int fd), (fd), files_commit_all(c.v))
+FD_CALL(int, syncfs, (int fd), (fd), sync_all(c.v))
 /* clang-format on */
 
 EXPORT ssize_t __read_chk(int fd, void *buf, size_t len, size_t size)
@@ -98,7 +106,8 @@ EXPORT void sync(void)
 
     if (volume_if_any() != NULL && !guard_inside()) {
         call_begin(&c);
-        files_commit_all(c.v); /* an error comes again at fsync or close */
+        if (c.v != NULL)
+            sync_all(c.v); /* an error comes again at fsync or close */
         call_end(&c);
     }
     REAL(sync)();

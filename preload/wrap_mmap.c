@@ -40,8 +40,14 @@ SLOW void *mmap_ours(void *addr, size_t len, int prot, int flags, int fd, off_t 
 
 EXPORT void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
 {
-    if ((flags & MAP_ANONYMOUS) != 0 || !fdtab_may(fd))
+    if ((flags & MAP_ANONYMOUS) != 0)
         return REAL(mmap)(addr, len, prot, flags, fd, off);
+    if (!fdtab_may(fd)) {
+        /* From here on stores tell whoever maps it too. */
+        if ((flags & MAP_TYPE) != MAP_PRIVATE && (prot & PROT_WRITE) != 0)
+            tell_others();
+        return REAL(mmap)(addr, len, prot, flags, fd, off);
+    }
     return mmap_ours(addr, len, prot, flags, fd, off);
 }
 

@@ -25,8 +25,10 @@ static void child_starts(void)
     popen_after_fork();
 }
 
+/* A child may tell others of what it saw its parent do, before it has looked at the volume. */
 EXPORT pid_t fork(void)
 {
+    tell_others();
     exec_file_before_fork();
     pid_t pid = REAL(fork)();
     if (pid == 0)
@@ -40,6 +42,7 @@ EXPORT pid_t _Fork(void)
 
     if (volume_if_any() == NULL)
         return REAL(_Fork)();
+    tell_others();
     guard_enter(&g);
     volume_before_fork();
     long pid = REAL(_Fork)();
@@ -93,6 +96,7 @@ static void standard_replaced(void)
         files_lost(&f, vfs_commit(c.v, fd, &f));
         vfs_release(c.v, &f);
     }
+    heard_forget(0, 2);
     call_end(&c);
 }
 
@@ -108,6 +112,7 @@ EXPORT int login_tty(int fd)
 EXPORT pid_t forkpty(int *master, char *name, const struct termios *term,
                      const struct winsize *size)
 {
+    tell_others();
     pid_t pid = REAL(forkpty)(master, name, term, size);
 
     if (pid == 0) {

@@ -196,9 +196,13 @@ EXPORT int fclose(FILE *fp)
 {
     if (popen_made(fp))
         return pclose(fp); /* libc's waits for the child too */
-    if (volume_if_any() == NULL || guard_inside() || !fdtab_may(fileno(fp)))
+    if (volume_if_any() == NULL || guard_inside())
         return REAL(fclose)(fp);
-    return fclose_ours(fp);
+    if (fdtab_may(fileno(fp)))
+        return fclose_ours(fp);
+    tell_through(fileno(fp));
+    heard_forget((unsigned)fileno(fp), (unsigned)fileno(fp));
+    return REAL(fclose)(fp);
 }
 
 EXPORT int fcloseall(void)
@@ -241,6 +245,7 @@ SLOW FILE *freopen_ours(const char *path, const char *mode, FILE *fp)
             return fail(fp, errno);
     }
     int err = was_ours ? let_go(fp, &old) : 0;
+    heard_forget((unsigned)fileno(fp), (unsigned)fileno(fp));
     if (from >= 0) {
         snprintf(name, sizeof(name), "/proc/self/fd/%d", from);
         path = name;

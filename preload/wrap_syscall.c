@@ -7,6 +7,9 @@
 #include "preload/preload.h"
 
 #include <dirent.h>
+#include <mqueue.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,12 +17,16 @@
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/msg.h>
+#include <sys/sem.h>
 #include <sys/sendfile.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <utime.h>
 
@@ -29,6 +36,7 @@
 
 #define ANY      true
 #define FD       fdtab_may(I(0))
+#define IO       (fdtab_may(I(0)) || volume_if_any() != NULL)
 #define PATH_(n) (!route_native(AT_FDCWD, P(n)))
 #define AT_(n)   by_dir(I(n), P((n) + 1))
 #define PATH2    (PATH_(0) || PATH_(1))
@@ -52,11 +60,26 @@ static bool changes_ids(long number)
     case SYS_setresuid:
     case SYS_setresgid:
     case SYS_setgroups:
-    case SYS_unshare:
-    case SYS_setns:
         return true;
     default:
         return false;
+    }
+}
+
+/* Without a wrapper of the same arguments. */
+static bool tells(long number)
+{
+    switch (number) {
+    case SYS_rt_sigqueueinfo:
+    case SYS_rt_tgsigqueueinfo:
+    case SYS_clone:
+#ifdef SYS_fork
+    case SYS_fork:
+    case SYS_vfork:
+#endif
+        return true;
+    default:
+        return changes_ids(number);
     }
 }
 
@@ -76,8 +99,12 @@ EXPORT long syscall(long number, ...)
     }
     if (number == SYS_rt_sigaction && P(1) != NULL)
         guard_note_handler(I(0), *(void **)P(1)); /* the kernel's struct begins with it */
+    if (tells(number))
+        tell_others();
     long rc = REAL(syscall)(number, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
     if (changes_ids(number))
         process_ids_changed();
+    if (number == SYS_waitid && rc == 0)
+        heard();
     return rc;
 }

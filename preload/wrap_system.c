@@ -8,6 +8,7 @@
 #include "preload/exec.h"
 #include "preload/popen.h"
 #include "preload/preload.h"
+#include "preload/streams.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -123,6 +124,7 @@ EXPORT int system(const char *cmd)
     else
         rc = (int)to_libc(rc);
     exec_end(&x);
+    heard();
     return rc;
 }
 
@@ -206,6 +208,8 @@ EXPORT FILE *popen(const char *cmd, const char *mode)
     else
         to_libc(rc);
     exec_end(&x);
+    if (fp != NULL)
+        streams_watch(fp);
     return fp;
 }
 
@@ -251,8 +255,12 @@ EXPORT int pclose(FILE *fp)
     pid_t pid, got;
     int status;
 
-    if (!take(fp, &pid))
-        return REAL(pclose)(fp);
+    tell_others();
+    if (!take(fp, &pid)) {
+        int rc = REAL(pclose)(fp);
+        heard();
+        return rc;
+    }
     if (REAL(fclose)(fp) != 0)
         return -1;
     do

@@ -110,6 +110,7 @@ SLOW ssize_t sendfile_ours(int to, int from, off_t *off, size_t len)
 
 EXPORT ssize_t sendfile(int to, int from, off_t *off, size_t len)
 {
+    tell_through(to);
     return may_be_ours(to, from) ? sendfile_ours(to, from, off, len)
                                  : REAL(sendfile)(to, from, off, len);
 }
@@ -184,9 +185,22 @@ SLOW int direct(int a, int b)
 
 EXPORT ssize_t splice(int from, off_t *in_off, int to, off_t *out_off, size_t len, unsigned flags)
 {
+    tell_through(to);
     if (may_be_ours(from, to) && direct(from, to) != 0)
         return -1;
-    return REAL(splice)(from, in_off, to, out_off, len, flags);
+    return heard_from(from, REAL(splice)(from, in_off, to, out_off, len, flags));
+}
+
+EXPORT ssize_t tee(int from, int to, size_t len, unsigned flags)
+{
+    tell_through(to);
+    return heard_from(from, REAL(tee)(from, to, len, flags));
+}
+
+EXPORT ssize_t vmsplice(int fd, const struct iovec *iov, size_t n, unsigned flags)
+{
+    tell_through(fd);
+    return heard_from(fd, REAL(vmsplice)(fd, iov, n, flags));
 }
 
 /* Requests that reach below the staging file.  true: *rc is the answer. */

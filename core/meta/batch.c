@@ -88,7 +88,7 @@ void batch_after_fork(struct batch *b)
     board_after_fork(b->board);
     overlay_clear(b->overlay);
     b->queue = NULL;
-    b->no_queue = b->has_thread = b->stop = b->kicked = false;
+    b->no_queue = b->has_thread = b->stop = b->kicked = b->is_over = false;
     b->oldest_ms = b->fresh_slice = 0;
     b->changes = b->n_deferred = 0;
     b->usable_until_ms = b->listed = 0;
@@ -132,7 +132,7 @@ void batch_leave(struct batch *b)
 void meta_input(struct meta *m)
 {
     if (m->batch != NULL)
-        m->batch->input_ms = clock_mono_ms() + 1; /* what is told within this millisecond too */
+        m->batch->input_ns = clock_mono_ns();
 }
 
 struct queue *batch_queue(struct batch *b)

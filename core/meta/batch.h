@@ -46,7 +46,7 @@ struct batch {
     uint64_t fresh_slice;      /* for the next pack; 0: none taken yet */
     uint64_t early;            /* changes acknowledged early, ever */
     uint32_t changes;          /* changes in all, as far as FIRST_SYNC goes */
-    _Atomic uint64_t input_ms; /* what was told before is older than input of the program */
+    _Atomic uint64_t input_ns; /* what was told before is older than input of the program */
     uint64_t exclusive;        /* board_exclusive() when last asked */
     uint64_t usable_until_ms;  /* the setting is believed until then */
     bool may_grow;             /* no limit and no quota is near */
@@ -66,6 +66,7 @@ struct batch {
     pthread_t thread;
     pthread_cond_t wake;
     bool has_thread, stop, kicked;
+    bool is_over; /* the thread takes no lock any more, and is still to be joined */
 };
 
 /* --- early.c: what the store will do ---------------------------------------------------------- */

@@ -14,7 +14,8 @@
 #include <errno.h>
 #include <string.h>
 
-#define BELIEVED_MS 1000 /* attributes and listings, as a stock mount's kernel believes them */
+#define BELIEVED_NS                                                                                \
+    UINT64_C(1000000000) /* attributes and listings, as a stock mount's kernel believes them */
 
 /* The last component of a path, and the directory it is in. */
 struct place {
@@ -28,7 +29,7 @@ struct place {
 
 static bool is_young(const struct batch *b, const struct node *n)
 {
-    return clock_mono_ms() - n->told_ms < BELIEVED_MS && n->told_ms >= b->input_ms;
+    return clock_mono_ns() - n->told_ns < BELIEVED_NS && n->told_ns > b->input_ns;
 }
 
 static bool may_search(const struct op *op, const struct node *n)
@@ -285,7 +286,7 @@ static bool make(struct batch *b, const struct op *op, struct place *p, uint8_t 
     }
     struct node *dir = p->dir;
     touch(b, op, dir, type == TYPE_DIRECTORY);
-    dir->told_ms = clock_mono_ms();
+    dir->told_ns = clock_mono_ns();
     dir->last_make = ref.frame;
     b->neighbours = b->neighbours || !dir->is_mine;
     if (!overlay_add(b->overlay, dir, name, p->len, type, op->ino))

@@ -2,6 +2,9 @@
  * flusher.c - the thread that sends what has been pending for batch_interval, or is enough for a
  * batch.  It begins with the first early change of a process and has no part in anything else: a
  * process without it (no thread to be had) sends at its barriers.
+ *
+ * It ends when there was nothing to send for a while, and begins again with the next early change:
+ * a program may be waiting for its last thread to end (pthread_exit() in main).
  */
 #include "core/meta/batch.h"
 
@@ -12,6 +15,7 @@
 #include <time.h>
 
 #define NEIGHBOUR_MS 50
+#define IDLE_MS      200
 #define STACK_BYTES  (256 * 1024)
 
 static struct timespec at_ms(uint64_t ms)
@@ -30,14 +34,17 @@ static uint64_t interval(const struct batch *b)
 /* Locked.  Sleeps until there is something to send; false: the thread is to end. */
 static bool wait_for_work(struct batch *b)
 {
+    uint64_t idle = clock_mono_ms() + IDLE_MS;
+
     while (!b->stop && !b->kicked) {
-        if (b->oldest_ms == 0) {
-            pthread_cond_wait(&b->wake, &b->known);
-            continue;
+        bool waits = b->oldest_ms != 0;
+        uint64_t due = waits ? b->oldest_ms + interval(b) : idle;
+        if (clock_mono_ms() >= due) {
+            if (waits)
+                break;
+            b->is_over = true; /* joined by whoever needs a thread next */
+            return false;
         }
-        uint64_t due = b->oldest_ms + interval(b);
-        if (clock_mono_ms() >= due)
-            break;
         struct timespec until = at_ms(due);
         pthread_cond_timedwait(&b->wake, &b->known, &until);
     }
@@ -69,7 +76,7 @@ static void begin(struct batch *b)
     pthread_attr_setstacksize(&a, STACK_BYTES);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before); /* the program's handlers run elsewhere */
-    b->stop = false;
+    b->stop = b->is_over = false;
     b->has_thread = pthread_create(&b->thread, &a, flusher, b) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&a);
@@ -81,6 +88,10 @@ void flusher_kick(struct batch *b, bool now)
     if (b->oldest_ms == 0)
         b->oldest_ms = clock_mono_ms();
     b->kicked = b->kicked || now;
+    if (b->has_thread && b->is_over) {
+        pthread_join(b->thread, NULL);
+        b->has_thread = false;
+    }
     if (!b->has_thread)
         begin(b);
     else if (sleeps)

@@ -153,7 +153,7 @@ struct node *overlay_learn(struct overlay *o, uint64_t ino, const struct attr *a
         o->n_nodes++;
     }
     n->a = *a;
-    n->told_ms = clock_mono_ms();
+    n->told_ns = clock_mono_ns();
     return n;
 }
 

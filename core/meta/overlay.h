@@ -20,7 +20,7 @@ struct node {
     uint64_t ino;
     struct attr a;
     uint64_t since;        /* board_now() when it was learned */
-    uint64_t told_ms;      /* when the store last said it (or we made it) */
+    uint64_t told_ns;      /* when the store last said it (or we made it) */
     struct queue_ref make; /* its unsent OP_MAKE; frame 0: none */
     uint64_t listing;      /* of a directory: which entries are its own; 0: none */
     uint64_t count;        /* entries, when complete */

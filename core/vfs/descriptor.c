@@ -148,6 +148,12 @@ void vfs_release(struct vfs *v, const struct vfs_fd *f)
 int vfs_close(struct vfs *v, int fd, const struct vfs_fd *f)
 {
     int rc = f->writable ? vfs_commit(v, fd, f) : 0;
+    if (f->writable && v->staging != NULL && meta_engine(v->meta)->params.sync_close) {
+        int flushed = vfs_flush(v);
+        rc = rc < 0 ? rc : flushed;
+    }
+    if (f->writable && rc == 0)
+        rc = meta_deferred(v->meta, f->ino);
     close(fd);
     vfs_release(v, f);
     return rc;

@@ -89,7 +89,8 @@ int vfs_open(struct vfs *v, struct vfs_loc *loc, int flags, mode_t mode, struct 
 /* Is fd one of ours?  1 and *out, or 0.  readlink of /proc/self/fd. */
 int vfs_identify(struct vfs *v, int fd, struct vfs_fd *out);
 /* Commits what was written through any descriptor of the inode, then closes fd natively.  A commit
- * error is returned, fd is closed all the same. */
+ * error is returned, fd is closed all the same; so is what the store refused of the file after it
+ * had been acknowledged.  With sync=close a barrier. */
 int vfs_close(struct vfs *v, int fd, const struct vfs_fd *f);
 /* The descriptor number is about to vanish without a close by us (dup2 over it, exec with
  * close-on-exec, close_range): commits, leaves fd open. */
