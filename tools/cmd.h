@@ -33,7 +33,7 @@ struct cmd {
 };
 
 extern const struct cmd cmd_run, cmd_format, cmd_status, cmd_info, cmd_fsck, cmd_doctor, cmd_dump,
-    cmd_load, cmd_stats, cmd_gc, cmd_bench;
+    cmd_load, cmd_stats, cmd_gc, cmd_sync, cmd_bench;
 
 /* --- options ---------------------------------------------------------------------------------- */
 

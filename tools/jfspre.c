@@ -9,8 +9,8 @@
 #include <string.h>
 
 static const struct cmd *const commands[] = {
-    &cmd_run, &cmd_format, &cmd_status, &cmd_stats, &cmd_info,  &cmd_fsck,
-    &cmd_gc,  &cmd_doctor, &cmd_dump,   &cmd_load,  &cmd_bench,
+    &cmd_run,  &cmd_format, &cmd_status, &cmd_sync, &cmd_stats, &cmd_info,
+    &cmd_fsck, &cmd_gc,     &cmd_doctor, &cmd_dump, &cmd_load,  &cmd_bench,
 };
 #define COMMANDS (sizeof commands / sizeof *commands)
 

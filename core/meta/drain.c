@@ -304,3 +304,21 @@ int drain(struct batch *b, bool others, struct engine_request *call)
     }
     return rc < 0 ? rc : call != NULL ? call->rc : 0;
 }
+
+uint64_t meta_pending(struct meta *m)
+{
+    struct batch *b = m->batch;
+    uint64_t sum = 0;
+    if (b == NULL)
+        return 0;
+    meta_lock(m);
+    for (uint32_t n = 0; n < BOARD_QUEUES; n++) {
+        struct queue *q;
+        if (!board_is_pending(b->board, n) || queue_open(b->board, n, &q) < 0)
+            continue;
+        sum += queue_waiting(q);
+        queue_forget(q);
+    }
+    meta_unlock(m);
+    return sum;
+}

@@ -86,6 +86,8 @@ uint32_t meta_pack_max(const struct meta *m);
 /* Everything acknowledged, by this process and others of the user on this host, is in the store.
  * 0 or -errno: it is still kept, and sent later. */
 int meta_flush(struct meta *m);
+/* Changes pending in all queues of this user on this host. */
+uint64_t meta_pending(struct meta *m);
 /* Ends the thread that sends what is old: from here on only meta_flush() and other calls do. */
 void meta_stop(struct meta *m);
 bool meta_is_pending(const struct meta *m); /* would meta_flush() send anything of this process? */

@@ -45,7 +45,7 @@ static const struct param params[] = {
     {"high_watermark",      COUNT,      FIELD(high_watermark),      1, 1000000, 2048, NULL},
     {"low_watermark",       COUNT,      FIELD(low_watermark),       0, 1000000, 512, NULL},
     {"batch_bytes",         SIZE,       FIELD(batch_bytes),         4 * KIB, 16 * MIB, 256 * KIB, NULL},
-    {"batch_interval",      DURATION,   FIELD(batch_interval_ms),   1, 10000, 10, NULL},
+    {"batch_interval",      DURATION,   FIELD(batch_interval_ms),   1, 60000, 10, NULL},
     {"max_pending",         COUNT,      FIELD(max_pending),         1, 1000000, 100000, NULL},
     {"max_pending_bytes",   SIZE,       FIELD(max_pending_bytes),   64 * KIB, GIB, 64 * MIB, NULL},
     {"unsafe_batch",        SWITCH_OFF, FIELD(unsafe_batch),        0, 1, 0, NULL},

@@ -101,6 +101,14 @@ int vfs_leave(struct vfs *v, int fd, const struct vfs_fd *f);
 /* A barrier: every change acknowledged by the processes of this user on this host is in the store,
  * for other hosts to see.  Nothing is committed.  0 or -errno: what is pending stays so. */
 int vfs_flush(struct vfs *v);
+/* The same, and publishes what killed processes of this user wrote and did not commit (what it does
+ * with half written files: DESIGN 9).  0 or the first -errno; *out is set in any case. */
+struct vfs_synced {
+    uint64_t changes; /* that were pending */
+    uint64_t files;   /* published or set aside */
+    uint64_t failed;
+};
+int vfs_sync(struct vfs *v, struct vfs_synced *out);
 /* The end of the process comes: what is pending is sent by vfs_flush() alone from here on. */
 void vfs_stop(struct vfs *v);
 /* The program took input from outside its own memory and this volume (a read from a pipe, socket or
