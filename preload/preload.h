@@ -26,6 +26,7 @@
 #include "preload/init.h"
 #include "preload/libc_old.h"
 #include "preload/real.h"
+#include "preload/room.h"
 #include "preload/route.h"
 #include "preload/tell.h"
 #include "preload/to_libc.h"
@@ -33,6 +34,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
+
+#define ROOM_LIST(...) __VA_ARGS__ /* what parentheses hold */
 
 #define EXPORT __attribute__((visibility("default")))
 #define SLOW   static __attribute__((noinline))
@@ -63,7 +66,7 @@ static inline bool is_hidden(int fd)
     {                                                                 \
         if (is_libcs)                                                 \
             return REAL(name) args;                                   \
-        return name##_ours args;                                      \
+        return ROOM(name##_ours, ROOM_LIST args);                     \
     }
 #define PATH_CALL(ret, name, params, args, ours) \
     PATH_CALL_(route_native(AT_FDCWD, path), route_at(&at, AT_FDCWD, path), ret, name, params, args, , ours)
@@ -90,7 +93,7 @@ static inline bool is_hidden(int fd)
     EXPORT ret name params                                            \
     {                                                                 \
         if (fdtab_may(fd))                                            \
-            return name##_ours args;                                  \
+            return ROOM(name##_ours, ROOM_LIST args);                 \
         if (is_hidden(fd))                                            \
             return (ret)to_libc(-EBADF);                              \
         return native;                                                \

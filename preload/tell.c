@@ -4,6 +4,7 @@
 #include "preload/tell.h"
 
 #include "preload/real.h"
+#include "preload/room.h"
 #include "preload/route.h"
 
 #include <errno.h>
@@ -25,7 +26,7 @@ void tell_now(void)
 
     call_begin(&c);
     if (c.v != NULL)
-        vfs_flush(c.v);
+        ROOM(vfs_flush, c.v);
     call_end(&c);
 }
 

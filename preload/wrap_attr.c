@@ -222,5 +222,5 @@ EXPORT int futimesat(int dir, const char *path, const struct timeval tv[2])
         return futimes(dir, tv);
     if (route_native(dir, path))
         return REAL(futimesat)(dir, path, tv);
-    return futimesat_ours(dir, path, tv);
+    return ROOM(futimesat_ours, dir, path, tv);
 }

@@ -71,10 +71,10 @@ EXPORT int chdir(const char *path)
 {
     if (route_native(AT_FDCWD, path))
         return entered_native(REAL(chdir)(path));
-    return chdir_ours(path);
+    return ROOM(chdir_ours, path);
 }
 
-EXPORT int fchdir(int fd)
+SLOW int fchdir_ours(int fd)
 {
     struct vfs_fd f;
     struct call c;
@@ -89,6 +89,11 @@ EXPORT int fchdir(int fd)
         atomic_store(&route_cwd, f.ino);
     call_end(&c);
     return (int)to_libc(rc);
+}
+
+EXPORT int fchdir(int fd)
+{
+    return ROOM(fchdir_ours, fd);
 }
 
 /* getwd is deprecated for its callers, not for us. */
@@ -135,28 +140,28 @@ EXPORT char *getcwd(char *buf, size_t size)
 {
     if (!cwd_is_ours())
         return REAL(getcwd)(buf, size);
-    return getcwd_ours(buf, size);
+    return ROOM(getcwd_ours, buf, size);
 }
 
 EXPORT char *__getcwd_chk(char *buf, size_t len, size_t size)
 {
     if (len > size || !cwd_is_ours())
         return REAL(__getcwd_chk)(buf, len, size);
-    return getcwd_ours(buf, len);
+    return ROOM(getcwd_ours, buf, len);
 }
 
 EXPORT char *getwd(char *buf)
 {
     if (!cwd_is_ours())
         return REAL(getwd)(buf);
-    return getcwd_ours(buf, PATH_MAX);
+    return ROOM(getcwd_ours, buf, PATH_MAX);
 }
 
 EXPORT char *__getwd_chk(char *buf, size_t size)
 {
     if (!cwd_is_ours())
         return REAL(__getwd_chk)(buf, size);
-    return getcwd_ours(buf, size);
+    return ROOM(getcwd_ours, buf, size);
 }
 
 /* $PWD where it names the current directory, by whatever symlinks it got there. */
@@ -170,5 +175,5 @@ EXPORT char *get_current_dir_name(void)
     if (pwd != NULL && *pwd == '/' && stat(".", &here) == 0 && stat(pwd, &there) == 0 &&
         here.st_dev == there.st_dev && here.st_ino == there.st_ino)
         return strdup(pwd);
-    return getcwd_ours(NULL, 0);
+    return ROOM(getcwd_ours, NULL, 0);
 }

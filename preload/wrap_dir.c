@@ -76,10 +76,10 @@ EXPORT DIR *opendir(const char *path)
 {
     if (route_native(AT_FDCWD, path))
         return REAL(opendir)(path);
-    return opendir_ours(path);
+    return ROOM(opendir_ours, path);
 }
 
-EXPORT DIR *fdopendir(int fd)
+SLOW DIR *fdopendir_ours(int fd)
 {
     struct vfs_fd f;
     struct call c;
@@ -93,7 +93,12 @@ EXPORT DIR *fdopendir(int fd)
     return rc < 0 ? to_libc_null(rc) : out;
 }
 
-EXPORT int closedir(DIR *dir)
+EXPORT DIR *fdopendir(int fd)
+{
+    return ROOM(fdopendir_ours, fd);
+}
+
+SLOW int closedir_ours(DIR *dir)
 {
     struct vfs_fd f;
     struct call c;
@@ -110,6 +115,11 @@ EXPORT int closedir(DIR *dir)
         vfs_release(c.v, &f);
     call_end(&c);
     return (int)to_libc(rc);
+}
+
+EXPORT int closedir(DIR *dir)
+{
+    return ROOM(closedir_ours, dir);
 }
 
 /* --- read and seek -------------------------------------------------------------------------------
@@ -134,7 +144,7 @@ static void leave(struct listing *s, struct call *c)
     call_end(c);
 }
 
-EXPORT struct dirent *readdir(DIR *dir)
+SLOW struct dirent *readdir_ours(DIR *dir)
 {
     struct call c;
     struct listing *s = enter(dir, &c);
@@ -149,10 +159,15 @@ EXPORT struct dirent *readdir(DIR *dir)
     return rc > 0 ? &s->entry : NULL;
 }
 
+EXPORT struct dirent *readdir(DIR *dir)
+{
+    return ROOM(readdir_ours, dir);
+}
+
 /* readdir_r and readdir64_r are deprecated for their callers, not for us. */
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
-EXPORT int readdir_r(DIR *dir, struct dirent *entry, struct dirent **out)
+SLOW int readdir_r_ours(DIR *dir, struct dirent *entry, struct dirent **out)
 {
     struct call c;
     struct listing *s = enter(dir, &c);
@@ -166,7 +181,12 @@ EXPORT int readdir_r(DIR *dir, struct dirent *entry, struct dirent **out)
     return rc < 0 ? -rc : 0;
 }
 
-EXPORT void rewinddir(DIR *dir)
+EXPORT int readdir_r(DIR *dir, struct dirent *entry, struct dirent **out)
+{
+    return ROOM(readdir_r_ours, dir, entry, out);
+}
+
+SLOW void rewinddir_ours(DIR *dir)
 {
     struct call c;
     struct listing *s = enter(dir, &c);
@@ -180,7 +200,12 @@ EXPORT void rewinddir(DIR *dir)
     leave(s, &c);
 }
 
-EXPORT void seekdir(DIR *dir, long pos)
+EXPORT void rewinddir(DIR *dir)
+{
+    ROOM(rewinddir_ours, dir);
+}
+
+SLOW void seekdir_ours(DIR *dir, long pos)
 {
     struct call c;
     struct listing *s = enter(dir, &c);
@@ -193,7 +218,12 @@ EXPORT void seekdir(DIR *dir, long pos)
     leave(s, &c);
 }
 
-EXPORT long telldir(DIR *dir)
+EXPORT void seekdir(DIR *dir, long pos)
+{
+    ROOM(seekdir_ours, dir, pos);
+}
+
+SLOW long telldir_ours(DIR *dir)
 {
     struct call c;
     struct listing *s = enter(dir, &c);
@@ -203,6 +233,11 @@ EXPORT long telldir(DIR *dir)
     long pos = (long)s->pos;
     leave(s, &c);
     return pos;
+}
+
+EXPORT long telldir(DIR *dir)
+{
+    return ROOM(telldir_ours, dir);
 }
 
 /* --- by descriptor -------------------------------------------------------------------------------

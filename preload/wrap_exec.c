@@ -9,7 +9,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-static int replace(int dir, const char *path, char *const argv[], char *const envp[], int flags)
+SLOW int replace(int dir, const char *path, char *const argv[], char *const envp[], int flags)
 {
     struct exec x;
     int rc = exec_begin(&x, envp, EXEC_REPLACES);
@@ -65,27 +65,27 @@ static int run_found(struct exec *x, const char *file, char *const argv[])
 
 EXPORT int execve(const char *path, char *const argv[], char *const envp[])
 {
-    return replace(AT_FDCWD, path, argv, envp, 0);
+    return ROOM(replace, AT_FDCWD, path, argv, envp, 0);
 }
 
 EXPORT int execveat(int dir, const char *path, char *const argv[], char *const envp[], int flags)
 {
-    return replace(dir, path, argv, envp, flags);
+    return ROOM(replace, dir, path, argv, envp, flags);
 }
 
 EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 {
     if (fd < 0)
         return (int)to_libc(-EINVAL);
-    return replace(fd, "", argv, envp, AT_EMPTY_PATH);
+    return ROOM(replace, fd, "", argv, envp, AT_EMPTY_PATH);
 }
 
 EXPORT int execv(const char *path, char *const argv[])
 {
-    return replace(AT_FDCWD, path, argv, environ, 0);
+    return ROOM(replace, AT_FDCWD, path, argv, environ, 0);
 }
 
-EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
+SLOW int execvpe_ours(const char *file, char *const argv[], char *const envp[])
 {
     struct exec x;
     int rc = exec_begin(&x, envp, EXEC_REPLACES);
@@ -94,6 +94,11 @@ EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
         rc = run_found(&x, file, argv);
     exec_end(&x);
     return (int)to_libc(rc);
+}
+
+EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
+{
+    return ROOM(execvpe_ours, file, argv, envp);
 }
 
 EXPORT int execvp(const char *file, char *const argv[])
@@ -124,7 +129,7 @@ EXPORT int execl(const char *path, const char *first, ...)
 
     GATHER(argv, first, ap);
     va_end(ap);
-    return replace(AT_FDCWD, path, argv, environ, 0);
+    return ROOM(replace, AT_FDCWD, path, argv, environ, 0);
 }
 
 EXPORT int execle(const char *path, const char *first, ...)
@@ -135,7 +140,7 @@ EXPORT int execle(const char *path, const char *first, ...)
     GATHER(argv, first, ap);
     char *const *envp = va_arg(ap, char *const *);
     va_end(ap);
-    return replace(AT_FDCWD, path, argv, envp, 0);
+    return ROOM(replace, AT_FDCWD, path, argv, envp, 0);
 }
 
 EXPORT int execlp(const char *file, const char *first, ...)

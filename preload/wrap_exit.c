@@ -30,7 +30,7 @@ static bool is_last_thread(void)
 }
 
 /* closes: the staging files may be given back, when the program has no other thread. */
-static void commit(bool closes)
+SLOW void commit(bool closes)
 {
     struct call c;
 
@@ -58,13 +58,13 @@ static void at_exit(void *unused)
 static void at_quick(void *unused)
 {
     if (volume_if_any() != NULL)
-        commit(true);
+        ROOM(commit, true);
 }
 
 EXPORT void _exit(int status)
 {
     if (volume_if_any() != NULL && !guard_inside())
-        commit(true);
+        ROOM(commit, true);
     REAL(_exit)(status);
     __builtin_unreachable();
 }
@@ -72,7 +72,7 @@ EXPORT void _exit(int status)
 EXPORT void abort(void)
 {
     if (volume_if_any() != NULL && !guard_inside())
-        commit(false);
+        ROOM(commit, false);
     REAL(abort)();
     __builtin_unreachable();
 }

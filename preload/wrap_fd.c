@@ -44,7 +44,7 @@ EXPORT int close(int fd)
     if (is_idle())
         return REAL(close)(fd);
     if (fdtab_may(fd))
-        return close_ours(fd);
+        return ROOM(close_ours, fd);
     if (fdtab_is_own(fd))
         return (int)to_libc(-EBADF);
     tell_through(fd); /* who reads the other end is told that there is no more */
@@ -92,7 +92,7 @@ EXPORT int close_range(unsigned from, unsigned to, int flags)
 {
     if (is_idle() || from > to || (flags & ~CLOSE_RANGE_UNSHARE) != 0)
         return REAL(close_range)(from, to, flags); /* setting close-on-exec changes nothing here */
-    return range_ours(from, to, flags);
+    return ROOM(range_ours, from, to, flags);
 }
 
 EXPORT void closefrom(int from)
@@ -105,7 +105,7 @@ EXPORT void closefrom(int from)
     }
     tell_others();
     guard_enter(&g);
-    if (range_ours(from < 0 ? 0 : (unsigned)from, ~0u, 0) != 0 && errno == ENOSYS)
+    if (ROOM(range_ours, from < 0 ? 0 : (unsigned)from, ~0u, 0) != 0 && errno == ENOSYS)
         for (int fd = from < 0 ? 0 : from, end = (int)sysconf(_SC_OPEN_MAX); fd < end; fd++)
             if (!fdtab_is_own(fd))
                 REAL(close)(fd);
@@ -133,7 +133,7 @@ EXPORT int dup(int fd)
     if (is_idle())
         return REAL(dup)(fd);
     if (fdtab_may(fd))
-        return dup_ours(fd, F_DUPFD, 0);
+        return ROOM(dup_ours, fd, F_DUPFD, 0);
     return fdtab_is_own(fd) ? (int)to_libc(-EBADF) : REAL(dup)(fd);
 }
 
@@ -169,12 +169,12 @@ SLOW int dup_over(int from, int to, int flags)
 
 EXPORT int dup2(int from, int to)
 {
-    return is_idle() ? REAL(dup2)(from, to) : dup_over(from, to, -1);
+    return is_idle() ? REAL(dup2)(from, to) : ROOM(dup_over, from, to, -1);
 }
 
 EXPORT int dup3(int from, int to, int flags)
 {
-    return is_idle() ? REAL(dup3)(from, to, flags) : dup_over(from, to, flags);
+    return is_idle() ? REAL(dup3)(from, to, flags) : ROOM(dup_over, from, to, flags);
 }
 
 /* --- fcntl ------------------------------------------------------------------------------------ */
@@ -215,7 +215,7 @@ SLOW int fcntl_ours(int fd, int cmd, void *arg)
     struct guard g;
 
     if (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC)
-        return dup_ours(fd, cmd, (long)arg);
+        return ROOM(dup_ours, fd, cmd, (long)arg);
     if ((cmd == F_SETLK || cmd == F_SETLKW) && keep_locks(fd) != 0)
         return -1;
     int rc = REAL(fcntl)(fd, cmd, arg);
@@ -245,7 +245,7 @@ EXPORT int fcntl(int fd, int cmd, ...)
     if (locks(cmd))
         tell_others();
     if (fdtab_may(fd))
-        rc = fcntl_ours(fd, cmd, arg);
+        rc = ROOM(fcntl_ours, fd, cmd, arg);
     else
         rc = fdtab_is_own(fd) ? (int)to_libc(-EBADF) : REAL(fcntl)(fd, cmd, arg);
     if (locks(cmd) && rc == 0)

@@ -96,7 +96,7 @@ EXPORT long pathconf(const char *path, int name)
 {
     if (route_native(AT_FDCWD, path))
         return REAL(pathconf)(path, name);
-    return pathconf_ours(path, name);
+    return ROOM(pathconf_ours, path, name);
 }
 
 EXPORT long fpathconf(int fd, int name)

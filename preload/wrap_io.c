@@ -83,11 +83,11 @@ EXPORT off_t lseek(int fd, off_t off, int whence)
 {
     if ((whence != SEEK_DATA && whence != SEEK_HOLE) || !fdtab_may(fd))
         return REAL(lseek)(fd, off, whence);
-    return lseek_ours(fd, off, whence);
+    return ROOM(lseek_ours, fd, off, whence);
 }
 
 /* Returns an error number and leaves errno alone. */
-EXPORT int posix_fallocate(int fd, off_t off, off_t len)
+SLOW int posix_fallocate_ours(int fd, off_t off, off_t len)
 {
     struct vfs_fd f;
     struct call c;
@@ -100,6 +100,11 @@ EXPORT int posix_fallocate(int fd, off_t off, off_t len)
     return rc < 0 ? -rc : 0;
 }
 
+EXPORT int posix_fallocate(int fd, off_t off, off_t len)
+{
+    return ROOM(posix_fallocate_ours, fd, off, len);
+}
+
 EXPORT void sync(void)
 {
     struct call c;
@@ -107,7 +112,7 @@ EXPORT void sync(void)
     if (volume_if_any() != NULL && !guard_inside()) {
         call_begin(&c);
         if (c.v != NULL)
-            sync_all(c.v); /* an error comes again at fsync or close */
+            ROOM(sync_all, c.v); /* an error comes again at fsync or close */
         call_end(&c);
     }
     REAL(sync)();

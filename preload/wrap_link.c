@@ -63,28 +63,28 @@ EXPORT ssize_t readlink(const char *path, char *buf, size_t len)
 {
     if (route_native(AT_FDCWD, path))
         return REAL(readlink)(path, buf, len);
-    return readlinkat_ours(AT_FDCWD, path, buf, len);
+    return ROOM(readlinkat_ours, AT_FDCWD, path, buf, len);
 }
 
 EXPORT ssize_t readlinkat(int dir, const char *path, char *buf, size_t len)
 {
     if (route_native_flags(dir, path, AT_EMPTY_PATH))
         return REAL(readlinkat)(dir, path, buf, len);
-    return readlinkat_ours(dir, path, buf, len);
+    return ROOM(readlinkat_ours, dir, path, buf, len);
 }
 
 EXPORT ssize_t __readlink_chk(const char *path, char *buf, size_t len, size_t size)
 {
     if (len > size || route_native(AT_FDCWD, path))
         return REAL(__readlink_chk)(path, buf, len, size);
-    return readlinkat_ours(AT_FDCWD, path, buf, len);
+    return ROOM(readlinkat_ours, AT_FDCWD, path, buf, len);
 }
 
 EXPORT ssize_t __readlinkat_chk(int dir, const char *path, char *buf, size_t len, size_t size)
 {
     if (len > size || route_native_flags(dir, path, AT_EMPTY_PATH))
         return REAL(__readlinkat_chk)(dir, path, buf, len, size);
-    return readlinkat_ours(dir, path, buf, len);
+    return ROOM(readlinkat_ours, dir, path, buf, len);
 }
 
 /* --- realpath ------------------------------------------------------------------------------------
@@ -113,19 +113,19 @@ EXPORT char *realpath(const char *path, char *buf)
 {
     if (route_native(AT_FDCWD, path))
         return REAL(realpath)(path, buf);
-    return realpath_ours(path, buf);
+    return ROOM(realpath_ours, path, buf);
 }
 
 EXPORT char *__realpath_chk(const char *path, char *buf, size_t size)
 {
     if (size < PATH_MAX || route_native(AT_FDCWD, path))
         return REAL(__realpath_chk)(path, buf, size);
-    return realpath_ours(path, buf);
+    return ROOM(realpath_ours, path, buf);
 }
 
 EXPORT char *canonicalize_file_name(const char *path)
 {
     if (route_native(AT_FDCWD, path))
         return REAL(canonicalize_file_name)(path);
-    return realpath_ours(path, NULL);
+    return ROOM(realpath_ours, path, NULL);
 }

@@ -12,6 +12,14 @@ EXPORT int jfspre_create_many(int dir, const char *const *names, size_t n, mode_
                               int *errors);
 EXPORT int jfspre_unlink_many(int dir, const char *const *names, size_t n, int *errors);
 
+SLOW int flush(struct call *c)
+{
+    int committed = files_commit_all(c->v);
+    int rc = vfs_flush(c->v);
+
+    return committed < 0 ? committed : rc;
+}
+
 EXPORT int jfspre_flush(void)
 {
     struct call c;
@@ -19,10 +27,9 @@ EXPORT int jfspre_flush(void)
     if (volume_if_any() == NULL || guard_inside())
         return 0;
     call_begin(&c);
-    int committed = files_commit_all(c.v);
-    int rc = vfs_flush(c.v);
+    int rc = ROOM(flush, &c);
     call_end(&c);
-    return (int)to_libc(committed < 0 ? committed : rc);
+    return (int)to_libc(rc);
 }
 
 /* --- many names ------------------------------------------------------------------------------- */
@@ -93,7 +100,7 @@ static void send(struct many *m, size_t from, size_t n)
     }
 }
 
-static int do_many(struct many *m)
+SLOW int do_many(struct many *m)
 {
     struct guard g;
 
@@ -122,12 +129,12 @@ EXPORT int jfspre_create_many(int dir, const char *const *names, size_t n, mode_
 {
     struct many m = {dir, names, n, true, mode, errors, 0, NULL};
 
-    return do_many(&m);
+    return ROOM(do_many, &m);
 }
 
 EXPORT int jfspre_unlink_many(int dir, const char *const *names, size_t n, int *errors)
 {
     struct many m = {dir, names, n, false, 0, errors, 0, NULL};
 
-    return do_many(&m);
+    return ROOM(do_many, &m);
 }

@@ -48,7 +48,7 @@ EXPORT void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off
             tell_others();
         return REAL(mmap)(addr, len, prot, flags, fd, off);
     }
-    return mmap_ours(addr, len, prot, flags, fd, off);
+    return ROOM(mmap_ours, addr, len, prot, flags, fd, off);
 }
 
 SLOW int munmap_ours(void *addr, size_t len)
@@ -69,7 +69,7 @@ EXPORT int munmap(void *addr, size_t len)
 {
     if (atomic_load_explicit(&maps_count, memory_order_relaxed) == 0)
         return REAL(munmap)(addr, len);
-    return munmap_ours(addr, len);
+    return ROOM(munmap_ours, addr, len);
 }
 
 EXPORT void *mremap(void *addr, size_t old_len, size_t len, int flags, ...)
@@ -89,7 +89,7 @@ EXPORT void *mremap(void *addr, size_t old_len, size_t len, int flags, ...)
     return at;
 }
 
-EXPORT int msync(void *addr, size_t len, int flags)
+SLOW int msync_ours(void *addr, size_t len, int flags)
 {
     int rc = REAL(msync)(addr, len, flags);
     struct call c;
@@ -101,4 +101,9 @@ EXPORT int msync(void *addr, size_t len, int flags)
     long err = c.err != 0 ? c.err : maps_commit(c.v, addr, len);
     call_end(&c);
     return (int)to_libc(err);
+}
+
+EXPORT int msync(void *addr, size_t len, int flags)
+{
+    return ROOM(msync_ours, addr, len, flags);
 }

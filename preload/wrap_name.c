@@ -86,21 +86,21 @@ EXPORT int rename(const char *from, const char *to)
 {
     if (both_native(AT_FDCWD, from, AT_FDCWD, to))
         return REAL(rename)(from, to);
-    return (int)to_libc(rename_ours(AT_FDCWD, from, AT_FDCWD, to, 0));
+    return (int)to_libc(ROOM(rename_ours, AT_FDCWD, from, AT_FDCWD, to, 0));
 }
 
 EXPORT int renameat(int from_dir, const char *from, int to_dir, const char *to)
 {
     if (both_native(from_dir, from, to_dir, to))
         return REAL(renameat)(from_dir, from, to_dir, to);
-    return (int)to_libc(rename_ours(from_dir, from, to_dir, to, 0));
+    return (int)to_libc(ROOM(rename_ours, from_dir, from, to_dir, to, 0));
 }
 
 EXPORT int renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
 {
     if (both_native(from_dir, from, to_dir, to))
         return REAL(renameat2)(from_dir, from, to_dir, to, flags);
-    return (int)to_libc(rename_ours(from_dir, from, to_dir, to, flags));
+    return (int)to_libc(ROOM(rename_ours, from_dir, from, to_dir, to, flags));
 }
 
 /* --- link --------------------------------------------------------------------------------------
@@ -150,7 +150,7 @@ EXPORT int link(const char *from, const char *to)
 {
     if (both_native(AT_FDCWD, from, AT_FDCWD, to))
         return REAL(link)(from, to);
-    return (int)to_libc(linkat_ours(AT_FDCWD, from, AT_FDCWD, to, 0));
+    return (int)to_libc(ROOM(linkat_ours, AT_FDCWD, from, AT_FDCWD, to, 0));
 }
 
 EXPORT int linkat(int from_dir, const char *from, int to_dir, const char *to, int flags)
@@ -160,5 +160,5 @@ EXPORT int linkat(int from_dir, const char *from, int to_dir, const char *to, in
 
     if (!by_fd && both_native(from_dir, from, to_dir, to))
         return REAL(linkat)(from_dir, from, to_dir, to, flags);
-    return (int)to_libc(linkat_ours(from_dir, from, to_dir, to, flags));
+    return (int)to_libc(ROOM(linkat_ours, from_dir, from, to_dir, to, flags));
 }

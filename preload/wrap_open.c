@@ -95,7 +95,7 @@ EXPORT int open(const char *path, int flags, ...)
     MODE_ARG(mode, flags)
     if (route_native(AT_FDCWD, path))
         return REAL(open)(path, flags, mode);
-    return openat_ours(AT_FDCWD, path, flags, mode);
+    return ROOM(openat_ours, AT_FDCWD, path, flags, mode);
 }
 
 EXPORT int openat(int dir, const char *path, int flags, ...)
@@ -103,14 +103,14 @@ EXPORT int openat(int dir, const char *path, int flags, ...)
     MODE_ARG(mode, flags)
     if (route_native(dir, path))
         return REAL(openat)(dir, path, flags, mode);
-    return openat_ours(dir, path, flags, mode);
+    return ROOM(openat_ours, dir, path, flags, mode);
 }
 
 EXPORT int creat(const char *path, mode_t mode)
 {
     if (route_native(AT_FDCWD, path))
         return REAL(creat)(path, mode);
-    return openat_ours(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode);
+    return ROOM(openat_ours, AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode);
 }
 
 /* The fortified entries of a call without a mode; libc's ends the process when one is missing. */
@@ -118,12 +118,12 @@ EXPORT int __open_2(const char *path, int flags)
 {
     if (takes_mode(flags) || route_native(AT_FDCWD, path))
         return REAL(__open_2)(path, flags);
-    return openat_ours(AT_FDCWD, path, flags, 0);
+    return ROOM(openat_ours, AT_FDCWD, path, flags, 0);
 }
 
 EXPORT int __openat_2(int dir, const char *path, int flags)
 {
     if (takes_mode(flags) || route_native(dir, path))
         return REAL(__openat_2)(dir, path, flags);
-    return openat_ours(dir, path, flags, 0);
+    return ROOM(openat_ours, dir, path, flags, 0);
 }

@@ -28,6 +28,7 @@ static void child_starts(void)
 /* A child may tell others of what it saw its parent do, before it has looked at the volume. */
 EXPORT pid_t fork(void)
 {
+    (void)room_is_enough(); /* looked at in the child, this thread would be the first */
     tell_others();
     exec_file_before_fork();
     pid_t pid = REAL(fork)();

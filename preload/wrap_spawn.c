@@ -294,7 +294,7 @@ static bool passes_ours(const struct spawn *s)
     return any;
 }
 
-static int spawn(const struct spawn *s, char *const envp[])
+SLOW int spawn(const struct spawn *s, char *const envp[])
 {
     struct exec x;
 
@@ -313,7 +313,7 @@ EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_acti
     struct spawn s = {pid, path, fa, attr, argv, false, NULL, 0};
 
     s.action = spawn_actions_get(fa, &s.actions);
-    return spawn(&s, envp);
+    return ROOM(spawn, &s, envp);
 }
 
 EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *fa,
@@ -322,5 +322,5 @@ EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_act
     struct spawn s = {pid, file, fa, attr, argv, true, NULL, 0};
 
     s.action = spawn_actions_get(fa, &s.actions);
-    return spawn(&s, envp);
+    return ROOM(spawn, &s, envp);
 }

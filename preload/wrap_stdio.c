@@ -138,7 +138,7 @@ SLOW FILE *fopen_ours(const char *path, const char *mode)
 
 EXPORT FILE *fopen(const char *path, const char *mode)
 {
-    return route_native(AT_FDCWD, path) ? REAL(fopen)(path, mode) : fopen_ours(path, mode);
+    return route_native(AT_FDCWD, path) ? REAL(fopen)(path, mode) : ROOM(fopen_ours, path, mode);
 }
 
 EXPORT FILE *fdopen(int fd, const char *mode)
@@ -199,7 +199,7 @@ EXPORT int fclose(FILE *fp)
     if (volume_if_any() == NULL || guard_inside())
         return REAL(fclose)(fp);
     if (fdtab_may(fileno(fp)))
-        return fclose_ours(fp);
+        return ROOM(fclose_ours, fp);
     tell_through(fileno(fp));
     heard_forget((unsigned)fileno(fp), (unsigned)fileno(fp));
     return REAL(fclose)(fp);
@@ -213,7 +213,7 @@ EXPORT int fcloseall(void)
     if (volume_if_any() == NULL || guard_inside())
         return rc;
     call_begin(&c);
-    long err = files_commit_all(c.v);
+    long err = ROOM(files_commit_all, c.v);
     call_end(&c);
     return err < 0 ? (int)to_libc(err) : rc;
 }
@@ -269,5 +269,5 @@ EXPORT FILE *freopen(const char *path, const char *mode, FILE *fp)
     if (guard_inside() ||
         (!fdtab_may(fileno(fp)) && (path == NULL || route_native(AT_FDCWD, path))))
         return REAL(freopen)(path, mode, fp);
-    return freopen_ours(path, mode, fp);
+    return ROOM(freopen_ours, path, mode, fp);
 }

@@ -112,7 +112,7 @@ static int system_with(const char *cmd, char *const envp[])
     return status;
 }
 
-EXPORT int system(const char *cmd)
+SLOW int system_ours(const char *cmd)
 {
     struct exec x;
 
@@ -126,6 +126,11 @@ EXPORT int system(const char *cmd)
     exec_end(&x);
     heard();
     return rc;
+}
+
+EXPORT int system(const char *cmd)
+{
+    return ROOM(system_ours, cmd);
 }
 
 /* --- popen ------------------------------------------------------------------------------------ */
@@ -195,7 +200,7 @@ static FILE *popen_with(const char *cmd, const char *mode, char *const envp[])
     return to_libc_null(rc);
 }
 
-EXPORT FILE *popen(const char *cmd, const char *mode)
+SLOW FILE *popen_ours(const char *cmd, const char *mode)
 {
     struct exec x;
     FILE *fp = NULL;
@@ -211,6 +216,11 @@ EXPORT FILE *popen(const char *cmd, const char *mode)
     if (fp != NULL)
         streams_watch(fp);
     return fp;
+}
+
+EXPORT FILE *popen(const char *cmd, const char *mode)
+{
+    return ROOM(popen_ours, cmd, mode);
 }
 
 bool popen_made(FILE *fp)

@@ -111,7 +111,7 @@ SLOW ssize_t sendfile_ours(int to, int from, off_t *off, size_t len)
 EXPORT ssize_t sendfile(int to, int from, off_t *off, size_t len)
 {
     tell_through(to);
-    return may_be_ours(to, from) ? sendfile_ours(to, from, off, len)
+    return may_be_ours(to, from) ? ROOM(sendfile_ours, to, from, off, len)
                                  : REAL(sendfile)(to, from, off, len);
 }
 
@@ -164,7 +164,7 @@ SLOW ssize_t copy_ours(int from, off_t *in_off, int to, off_t *out_off, size_t l
 EXPORT ssize_t copy_file_range(int from, off_t *in_off, int to, off_t *out_off, size_t len,
                                unsigned flags)
 {
-    return may_be_ours(from, to) ? copy_ours(from, in_off, to, out_off, len, flags)
+    return may_be_ours(from, to) ? ROOM(copy_ours, from, in_off, to, out_off, len, flags)
                                  : REAL(copy_file_range)(from, in_off, to, out_off, len, flags);
 }
 
