@@ -81,28 +81,21 @@ do
         return explicit and value ~= old and value or nil
     end
 
-    ops[16] = function(env, op)
-        local w, err = walk.start(env, op, op.base, op.path)
-        err = err or walk.object(w, opcodec.has(op, F.NOFOLLOW))
-        if err then
-            return walk.fail(w, err)
-        end
-        local a, ino = w.attr, w.ino
-        if w.corrupt then
-            return fail(E.NOENT)
-        elseif num.is_trash(ino) or (num.in_trash(a.parent) and not opcodec.has(op, F.BY_FD)) then
-            return fail(E.PERM)
-        end
+    -- Makes the change to *a*, the attr of ino.  An errno, or nil and whether anything changed.
+    local function change(op, ino, a)
         local valid = op.valid
+        if num.is_trash(ino) or (num.in_trash(a.parent) and not opcodec.has(op, F.BY_FD)) then
+            return E.PERM
+        end
         local function set(bits)
             return band(valid, bits) ~= 0
         end
         if valid > 255 or (set(FLAGS) and set(MODE)) then
-            return fail(E.INVAL)
+            return E.INVAL
         end
-        err = refused(op, a, set)
+        local err = refused(op, a, set)
         if err then
-            return fail(err)
+            return err
         end
         local changed = own(op, a, set)
         local atime = new_time(op, set(ATIME), set(ATIME_NOW), op.atime, a.atime)
@@ -115,8 +108,84 @@ do
         end
         if changed then
             attr.changed(op, a)
+        end
+        return nil, changed
+    end
+
+    ops[16] = function(env, op)
+        local w, err = walk.start(env, op, op.base, op.path)
+        err = err or walk.object(w, opcodec.has(op, F.NOFOLLOW))
+        if err then
+            return walk.fail(w, err)
+        elseif w.corrupt then
+            return fail(E.NOENT)
+        end
+        local a, ino, changed = w.attr, w.ino, nil
+        err, changed = change(op, ino, a)
+        if err then
+            return fail(err)
+        elseif changed then
             attr.save(ino, a)
         end
         return 0, ino, a.raw, w.parent, 0, ""
+    end
+
+    -- Many inodes, or one many times, by one caller: { u8 3, u8 16, u32 uid, u32 gid, u32 n, u16 n groups, groups }, then
+    -- of each what ITEM says: base, now, flags, valid, mode, new_uid, new_gid, atime, mtime.  Each inode is read once and
+    -- written once.  The answer: a list.
+    local ITEM = ">c8c12I4I4I4I4I4c12c12"
+
+    local function apply(op, loaded)
+        local ino = op.base
+        local a = loaded[ino]
+        if not a then
+            a = attr.load(ino)
+            if not a then
+                return -E.NOENT
+            end
+            loaded[ino] = a
+        end
+        local err, changed = change(op, ino, a)
+        if err then
+            return -err
+        elseif changed then
+            a.raw, a.is_changed = attr.encode(a), true
+        end
+        return 0, a
+    end
+
+    local function write(loaded)
+        local args, n = {}, 0
+        for ino, a in pairs(loaded) do
+            if a.is_changed then
+                args[n + 1], args[n + 2] = num.key("i", ino), a.raw
+                n = n + 2
+            end
+        end
+        if n > 0 then
+            call("MSET", unpack(args))
+        end
+    end
+
+    groups[16] = function(env, s)
+        local answers, loaded, op = {}, {}, {}
+        local _, n, ngroups, at
+        _, _, op.uid, op.gid, n, ngroups, at = unpack_at(">BBI4I4I4H", s)
+        op.gids = sub(s, at, at + 4 * ngroups - 1)
+        at = at + 4 * ngroups
+        for i = 1, n do
+            op.base, op.now, op.flags, op.valid, op.mode, op.new_uid, op.new_gid, op.atime, op.mtime, at =
+                unpack_at(ITEM, s, at)
+            local ok, code, a = pcall(apply, op, loaded)
+            if not ok then
+                answers[i] = opcodec.raised(code, 1)[1]
+            elseif a then
+                answers[i] = { 0, op.base, a.raw, a.parent, 0, "" }
+            else
+                answers[i] = { code, "", "", "", 0, "" }
+            end
+        end
+        local ok, err = pcall(write, loaded)
+        return ok and answers or opcodec.raised(err, n)
     end
 end

@@ -244,9 +244,62 @@ static size_t encode_unlink(struct group_room *room, const struct op *ops, size_
     return i;
 }
 
+/* --- OP_SETATTR ------------------------------------------------------------------------------- */
+
+enum setattr_at {
+    SETATTR_N = 10,
+    SETATTR_HEAD = 14, /* then the groups */
+    SETATTR_ITEM = 64,
+};
+
+static bool may_group_setattr(const struct op *op)
+{
+    return op->cred.ngroups <= OP_GROUPS_MAX && (op->path == NULL || op->path[0] == 0);
+}
+
+static void add_setattr(struct buf *out, const struct op *op)
+{
+    uint8_t item[SETATTR_ITEM];
+
+    put_be64(item, op->base);
+    put_moment(item + 8, op->now);
+    put_be32(item + 20, op->flags);
+    put_be32(item + 24, op->valid);
+    put_be32(item + 28, op->mode);
+    put_be32(item + 32, op->new_uid);
+    put_be32(item + 36, op->new_gid);
+    put_moment(item + 40, op->atime);
+    put_moment(item + 52, op->mtime);
+    buf_add(out, item, sizeof(item));
+}
+
+static size_t encode_setattr(const struct op *ops, size_t n, struct buf *out)
+{
+    uint8_t head[SETATTR_HEAD] = {GROUP_MARK, OP_SETATTR};
+    size_t start = out->len, i = 0;
+
+    if (!may_group_setattr(ops))
+        return 0;
+    buf_add(out, head, sizeof(head));
+    add_groups(out, &ops->cred);
+    do
+        add_setattr(out, &ops[i++]);
+    while (i < n && i < GROUP_OPS_MAX && ops[i].kind == OP_SETATTR &&
+           same_cred(&ops[i].cred, &ops->cred) && may_group_setattr(&ops[i]));
+    if (out->failed)
+        return i;
+    put_be32(head + 2, ops->cred.uid);
+    put_be32(head + 6, ops->cred.gid);
+    put_be32(head + SETATTR_N, (uint32_t)i);
+    memcpy(out->data + start, head, sizeof(head));
+    return i;
+}
+
 size_t group_encode(struct group_room *room, const struct keys *keys, const struct op *ops,
                     size_t n, struct buf *out)
 {
+    if (ops->kind == OP_SETATTR)
+        return encode_setattr(ops, n, out);
     if (ops->kind != OP_MAKE && ops->kind != OP_UNLINK)
         return 0;
     begin_run(room);

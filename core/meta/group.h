@@ -1,7 +1,7 @@
 /*
- * group - runs of ops that go to the script as one argument: the same kind, in one directory, by
- * one caller.  What they share is said once, sums are made here, and the script looks at all of
- * them together (lua/op_make.lua, lua/op_unlink.lua say the bytes).
+ * group - runs of ops that go to the script as one argument: the same kind by one caller, creates
+ * and removals in one directory.  What they share is said once, sums are made here, and the script
+ * looks at all of them together (lua/op_make.lua, op_unlink.lua, op_setattr.lua say the bytes).
  *
  * Layer: meta, internal to the Redis engine.
  */
