@@ -180,6 +180,13 @@ int lx_records(struct lx *x, uint64_t ino, uint64_t chunk, struct buf *out);
 /* Appends n bytes of OP_WRITE's items. */
 int lx_push_items(struct lx *x, uint64_t ino, const uint8_t *p, size_t n);
 
+/* --- lx_run.c (dispatch) ------------------------------------------------------------------------
+ */
+
+/* The whole request as one transaction: its results and outcome are set.  -errno: nothing is
+ * stored; what results hold is to be freed all the same. */
+int lx_run(struct kv *kv, struct engine_request *rq, bool write);
+
 /* --- lx_batch.c (op_batch) --------------------------------------------------------------------
  */
 
