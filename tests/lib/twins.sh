@@ -21,7 +21,7 @@ twin_volumes() { # MODE: two volumes, the first one mounted
 
 # twins PROGRAM MODES [GROUP...]: TWIN_MODES chooses others, the mode acl has its own group
 twins() {
-    local program=$1 modes=${TWIN_MODES:-$2} mode groups
+    local program=$1 modes=${TWIN_MODES:-$2} mode groups rc
     shift 2
     [ -n "$JUICEFS" ] || { say "not ok there is no stock juicefs client: set JUICEFS"; exit 1; }
     can_mount || { say "not ok nothing can be mounted here: no /dev/fuse, or not root"; exit 1; }
@@ -34,9 +34,10 @@ twins() {
         PIDS+=("${TWIN_PID[$mode]}")
     done
     for mode in $modes; do
-        wait "${TWIN_PID[$mode]}" || FAILED=$((FAILED + 1))
-        CASES=$((CASES + 1))
+        rc=0
+        wait "${TWIN_PID[$mode]}" || rc=$?
         sed "s/^\(ok\|not ok\) /\1 trash $mode: /" "$W/twin-$mode.log"
+        if [ $rc = 0 ]; then ok "trash $mode: to the end"; else not_ok "trash $mode: status $rc"; fi
     done
     for mode in $modes; do
         MNT=$W/mnt-$mode MOUNT_PID=${TWIN_MOUNT[$mode]} stock_umount
