@@ -190,9 +190,20 @@ int vfs_link(struct vfs *v, struct vfs_loc *from, struct vfs_loc *to, bool follo
 /* What the kernel says of the new name comes first, then ENOENT. */
 static int link_gone(struct vfs *v, struct vfs_loc *to)
 {
+    const char *path = to->path;
+    size_t n = strlen(path);
     struct request r;
+
+    while (n > 1 && path[n - 1] == '/')
+        n--; /* a symlink at the end is there, whatever it leads to */
+    char *bare = strndup(path, n);
+    if (bare == NULL)
+        return -ENOMEM;
+    to->path = bare;
     int rc = lookup(v, &r, to, OPF_NOFOLLOW);
     request_fini(&r);
+    to->path = path;
+    free(bare);
     return rc == 0 ? -EEXIST : rc == VFS_ESCAPE ? -EXDEV : rc;
 }
 

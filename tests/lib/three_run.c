@@ -66,11 +66,11 @@ static bool is_removed(const struct worlds *w, uint8_t at)
     return at != 0 && fstat(w->kernel.handle[at - 1].fd, &st) == 0 && st.st_nlink == 0;
 }
 
-/* One of two names begins in a removed directory, which the volume does not know any more: which of
- * two things is wrong first cannot be said. */
-static bool one_is_removed(const struct worlds *w, const struct step *s)
+/* A name begins in a removed directory, which the volume does not know any more: which of two
+ * things is wrong first cannot be said. */
+static bool begins_in_removed(const struct worlds *w, const struct step *s)
 {
-    return ((s->kind == STEP_RENAME || s->kind == STEP_LINK) && is_removed(w, s->at)) ||
+    return (step_has_path(s->kind) && is_removed(w, s->at)) ||
            ((s->kind == STEP_RENAME || s->kind == STEP_LINK || s->kind == STEP_LINKFD) &&
             is_removed(w, s->at2));
 }
@@ -132,7 +132,7 @@ static void one_step(struct three *t, const struct variant *v, struct worlds *w,
     }
     three_kernel_step(&w->kernel, s, &k);
     if (r.code != k.code &&
-        (is_known(t, s, r.code, k.code) || (r.code < 0 && k.code < 0 && one_is_removed(w, s))))
+        (is_known(t, s, r.code, k.code) || (r.code < 0 && k.code < 0 && begins_in_removed(w, s))))
         return;
     if (v->trash) {
         bool removed = strstr(k.text, "nlink 0 ") != NULL;
