@@ -1,6 +1,7 @@
 #!/bin/bash
 # Names, twice: a stock mount and our script do the same, all keys are compared (twin_names.py).
 # limit: 600
+# sleeps
 . "$(dirname "$0")/../lib/env.sh"
 . "$(dirname "$0")/../lib/twins.sh"
 

@@ -1,7 +1,8 @@
 # shellcheck shell=bash disable=SC2034
 # Twin volumes (tests/interop/twin.py) once for each mode: trash off (0), trash on (1), ACLs on (acl).
 # All modes at the same time, with a server and a mount each: they mostly wait for the mounts' timers.
-# The stock client and FUSE are needed: without them this fails, for nothing else shows these errors.
+# The stock client and FUSE are needed: for root this fails without them, for nothing else shows these
+# errors.
 
 declare -A TWIN_PID TWIN_MOUNT
 
@@ -23,6 +24,7 @@ twin_volumes() { # MODE: two volumes, the first one mounted
 twins() {
     local program=$1 modes=${TWIN_MODES:-$2} mode groups rc
     shift 2
+    need_root
     [ -n "$JUICEFS" ] || { say "not ok there is no stock juicefs client: set JUICEFS"; exit 1; }
     can_mount || { say "not ok nothing can be mounted here: no /dev/fuse, or not root"; exit 1; }
     for mode in $modes; do
