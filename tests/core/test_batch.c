@@ -2,7 +2,7 @@
  * test_batch.c - one random sequence of ops, four ways: one by one and in batches, on Redis and on
  * LMDB.  Answers and keys agree; references to packs are exact.
  *
- * BATCH_SEED and BATCH_OPS (60000) choose what is drawn.
+ * BATCH_SEED and BATCH_OPS (40000) choose what is drawn.
  */
 #include "core/format/record.h"
 #include "core/meta/engine.h"
@@ -28,7 +28,7 @@
 static struct server *server;
 static char top[256];
 static uint64_t seed = 1, state;
-static size_t total = 60000;
+static size_t total = 40000;
 
 static uint32_t below(uint32_t n)
 {
