@@ -34,6 +34,7 @@ static const struct difference known[] = {
     {STEP_RENAME, -ENAMETOOLONG, -ENOTDIR, "the same"},
     {STEP_RENAME, -ENAMETOOLONG, -EACCES, "the same"},
     {STEP_RENAME, -ENAMETOOLONG, -ELOOP, "the same"},
+    {STEP_RENAME, -ENAMETOOLONG, -EBUSY, "the same"},
     {STEP_LINKFD, -ENOENT, -EPERM,
      "an unlinked file gets no name anyhow; the kernel says first "
      "whose it is"},
