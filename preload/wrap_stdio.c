@@ -196,13 +196,9 @@ EXPORT int fclose(FILE *fp)
 {
     if (popen_made(fp))
         return pclose(fp); /* libc's waits for the child too */
-    if (volume_if_any() == NULL || guard_inside())
+    if (volume_if_any() == NULL || guard_inside() || !fdtab_may(fileno(fp)))
         return REAL(fclose)(fp);
-    if (fdtab_may(fileno(fp)))
-        return ROOM(fclose_ours, fp);
-    tell_through(fileno(fp));
-    heard_forget((unsigned)fileno(fp), (unsigned)fileno(fp));
-    return REAL(fclose)(fp);
+    return ROOM(fclose_ours, fp);
 }
 
 EXPORT int fcloseall(void)

@@ -266,6 +266,7 @@ EXPORT int pclose(FILE *fp)
     int status;
 
     tell_others();
+    heard_forget((unsigned)fileno(fp), (unsigned)fileno(fp));
     if (!take(fp, &pid)) {
         int rc = REAL(pclose)(fp);
         heard();

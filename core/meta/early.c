@@ -29,6 +29,8 @@ struct place {
 
 static bool is_young(const struct batch *b, const struct node *n)
 {
+    if (queue_holds(b->queue, &n->make))
+        return true; /* nobody else knows of it */
     return clock_mono_ns() - n->told_ns < BELIEVED_NS && n->told_ns > b->input_ns;
 }
 

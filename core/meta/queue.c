@@ -388,6 +388,11 @@ int queue_fold(struct queue *q, const struct queue_ref *ref, const struct op_con
     return rc;
 }
 
+bool queue_holds(const struct queue *q, const struct queue_ref *ref)
+{
+    return q != NULL && ref->frame != 0 && ref->use == q->p->use && ref->group == q->p->open;
+}
+
 void queue_fill(struct queue *q, struct queue_fill *out)
 {
     const struct queue_page *p = q->p;

@@ -70,6 +70,8 @@ typedef uint32_t (*queue_fold_fn)(void *ctx, uint8_t *data, uint32_t len, uint32
                                   const uint8_t *record, uint32_t record_len);
 int queue_fold(struct queue *q, const struct queue_ref *ref, const struct op_content *content,
                struct queue_packer *pk, queue_fold_fn fold, void *ctx);
+/* Is that op in the open group, where nobody else can have seen it? */
+bool queue_holds(const struct queue *q, const struct queue_ref *ref);
 /* What is in the open group. */
 struct queue_fill {
     uint32_t ops;

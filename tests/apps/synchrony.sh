@@ -7,14 +7,22 @@
 
 redis_start
 format_ours --trash-days 0
-SLOW=(env JFSPRE_META="$META&batch_interval=10s")
 HERE=$ROOT/tests/apps
 
+
+# Somebody who shares nothing with us but the volume: another host, or another user of this one.
+mkdir -m 755 "$W/cache2"
+OTHER=(env "${JFS_ENV[@]}" JFSPRE_CACHE_DIR="$W/cache2" LD_PRELOAD="$PRELOAD")
+SLOW_ENV=("${JFS_ENV[@]}" JFSPRE_META="$META&batch_interval=10s")
+slow() { env "${SLOW_ENV[@]}" LD_PRELOAD="$PRELOAD" "$@"; }
+
+# --- what goes out, what comes in ----------------------------------------------------------------
 mkdir "$W/tell"
 tells() {
-    "$PY" "$HERE/synchrony_tell.py" "$SOCK" $PREFIX/tell "$W/tell" \
-        env "${JFS_ENV[@]}" "${SLOW[@]:1}" LD_PRELOAD="$PRELOAD" \
-        "$PY" "$HERE/synchrony_tell.py" child $PREFIX/tell "$W/tell"
+    "$PY" "$HERE/synchrony_tell.py" "$SOCK" $PREFIX/tell "$W/tell" env "${SLOW_ENV[@]}" \
+        LD_PRELOAD="$PRELOAD" "$PY" "$HERE/synchrony_tell.py" child $PREFIX/tell "$W/tell"
 }
 case_of "nothing leaves that tells of what is not there" tells
+hears() { slow "$PY" "$HERE/synchrony_hear.py" $PREFIX/hear "${OTHER[@]}" touch; }
+case_of "what comes in ends what was believed" hears
 finish
