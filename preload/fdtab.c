@@ -205,16 +205,31 @@ bool fdtab_is_own(int fd)
     return false;
 }
 
+/* The program has every number that its limit allows.  Above it there are others, which stay open
+ * when it is back. */
+static int dup_above(int fd, const struct rlimit *lim)
+{
+    struct rlimit all = {.rlim_cur = lim->rlim_max, .rlim_max = lim->rlim_max};
+
+    if (lim->rlim_cur >= lim->rlim_max || setrlimit(RLIMIT_NOFILE, &all) != 0)
+        return -1;
+    int fresh = REAL(fcntl)(fd, F_DUPFD_CLOEXEC, (int)lim->rlim_cur);
+    setrlimit(RLIMIT_NOFILE, lim);
+    return fresh;
+}
+
 /* High, where programs seldom look: below the limit, and below 1024 for those that use select(). */
 static int dup_high(int fd)
 {
-    struct rlimit lim;
+    struct rlimit lim = {0, 0};
     int from = 1000;
 
     if (getrlimit(RLIMIT_NOFILE, &lim) == 0 && lim.rlim_cur < 1024)
         from = lim.rlim_cur > 32 ? (int)lim.rlim_cur - 24 : 16;
     int fresh = REAL(fcntl)(fd, F_DUPFD_CLOEXEC, from);
-    return fresh >= 0 ? fresh : REAL(fcntl)(fd, F_DUPFD_CLOEXEC, 3);
+    if (fresh < 0)
+        fresh = REAL(fcntl)(fd, F_DUPFD_CLOEXEC, 3);
+    return fresh >= 0 ? fresh : dup_above(fd, &lim);
 }
 
 void fdtab_make_way(int fd)

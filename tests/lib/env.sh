@@ -20,7 +20,7 @@ chmod 755 "$W"
 SHM=${TEST_SHM:-$(mktemp -d /dev/shm/jfspre-shm.XXXXXX 2>/dev/null || echo "$W/shm")} # on tmpfs if there is one
 mkdir -p "$W/bucket" "$W/cache" "$W/home" "$SHM"
 chmod 1777 "$W/cache" "$SHM"
-export HOME=$W/home LC_ALL=C.UTF-8
+export HOME=$W/home LC_ALL=C.UTF-8 PATH=$PATH:/usr/sbin:/sbin # a user's may lack them
 NAME=vol
 BUCKET=$W/bucket
 # Tests become other users too: they get copies where the tree is closed to them.

@@ -50,7 +50,7 @@ if [ -z "${SAN:-}" ] && gcc -static -o "$W/static" "$W/static.c" 2>/dev/null; th
     gives "not without reason" native "echo native | $W/static /jfsx"
     gives "its output is kept" text "$W/static <$PREFIX/f >$PREFIX/out 2>/dev/null; cat $PREFIX/out"
     cp "$W/static" "$W/suid" && chmod 4755 "$W/suid"
-    if [ "$(id -u)" != 0 ] || chown 1 "$W/suid" 2>/dev/null && chmod 4755 "$W/suid"; then
+    if [ "$(id -u)" = 0 ] && chown 1 "$W/suid" 2>/dev/null && chmod 4755 "$W/suid"; then # of another user
         gives "a set-user-ID one" "jfspre: $W/suid: set-user-ID, cannot see $PREFIX" \
             "$W/suid $PREFIX/f </dev/null"
     fi

@@ -78,6 +78,31 @@ static void replaced(void)
     works("replaced by ours");
 }
 
+/* The limit that it is called with decides nothing here. */
+static void limit(rlim_t most)
+{
+    struct rlimit lim;
+
+    getrlimit(RLIMIT_NOFILE, &lim);
+    lim.rlim_cur = most < lim.rlim_max ? most : lim.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &lim);
+}
+
+/* Not one number is left while the program has them. */
+static void taken(void)
+{
+    int bad = 0;
+
+    limit(1024);
+    for (int fd = 3; fd < 1024; fd++)
+        bad += dup2(0, fd) != fd;
+    for (int fd = 3; fd < 1024; fd++)
+        bad += close(fd) != 0;
+    printf("all numbers taken: %d bad\n", bad);
+    works("taken");
+    limit(4096);
+}
+
 static void ranges(void)
 {
     int a, b;
@@ -162,12 +187,14 @@ static void few(void)
 
 int main(int argc, char **argv)
 {
+    limit(4096);
     begin(argc, argv);
     closefrom(3);
     works("start");
     lowest();
     closed_one_by_one();
     replaced();
+    taken();
     ranges();
     in_a_child();
     few();
