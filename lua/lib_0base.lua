@@ -6,16 +6,15 @@
 
 local ops = {} -- kind -> function(env, op), set by op_*.lua
 local groups = {} -- kind -> function(env, s), set by op_*.lua: many ops of a kind as one argument
-local load_of = {} -- kind -> what runs its file, set by tools/gen_lua.sh
+local load_op, load_lib -- run the file of a kind, of a library: made by tools/gen_lua.sh
 local opcodec = {}
 -- Libraries: lib_NAME.lua runs when a field of NAME is first asked for.
 local num, attr, perm, acl, acct, walk, trash = {}, {}, {}, {}, {}, {}, {}
 local data, node, purge, tree, truncate = {}, {}, {}, {}, {}
-local file_of = {} -- library -> what runs its file, set by tools/gen_lua.sh
 local unread = {}
 unread.__index = function(lib, name)
     setmetatable(lib, nil)
-    file_of[lib]()
+    load_lib(lib)
     return lib[name]
 end
 

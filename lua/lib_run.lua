@@ -32,8 +32,8 @@ do
     -- What runs ops of a kind, or nil.
     function opcodec.runner(kind)
         local run = ops[kind]
-        if not run and load_of[kind] then
-            load_of[kind]()
+        if not run then
+            load_op(kind)
             run = ops[kind]
         end
         return run

@@ -1,5 +1,5 @@
 -- OP_MAKE: a new name with all that happened to it before it was sent.  data: its attr, then records or a target.
-load_of[18]() -- data.file_end, data.push
+load_op(18) -- data.file_end, data.push
 
 do
     local ATTR = 72 -- bytes of an attr without ACL and tier

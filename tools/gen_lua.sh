@@ -17,33 +17,43 @@ strip()
 {
     sed -e 's/^[[:space:]]*//' -e '/^--/d' -e '/^$/d' "$1" | sed -f "$names"
 }
-# A file that runs when it is first asked for: making every closure at each call costs more than
-# most ops do.
-later() # FILE, then what makes load_file known
+kinds_of()
 {
-    echo "do local function load_file()"
-    strip "$1"
-    echo "end"
-    echo "$2"
-    echo "end"
+    sed -n -e 's/^[[:space:]]*ops\[\([0-9]*\)\] = function.*/kind == \1/p' "$1" | sed -e ':a' -e 'N;$!ba' -e 's/\n/ or /g'
 }
 {
     # The first file's names become upvalues of one inner function: a closure takes an upvalue of its
     # parent at once, a local of its parent by a search through all open ones.
     strip lib_0base.lua
     echo "return (function()"
+    # Making every closure at each call costs more than most ops do.  So files are branches of two
+    # functions, and run when they are first asked for.
+    echo "load_lib = function(lib)"
+    word=if
+    libs=
     for f in lib_*.lua; do
         lib=${f#lib_}
         lib=${lib%.lua}
-        case $lib in
-        0base) ;;
-        op | run) strip "$f" ;; # every call needs them
-        *) later "$f" "file_of[$lib] = load_file setmetatable($lib, unread)" ;;
-        esac
+        case $lib in 0base | op | run) continue ;; esac # every call needs them
+        echo "$word lib == $lib then"
+        strip "$f"
+        word=elseif
+        libs="$libs $lib"
     done
+    echo "end end"
+    for lib in $libs; do
+        echo "setmetatable($lib, unread)"
+    done
+    strip lib_op.lua
+    strip lib_run.lua
+    echo "load_op = function(kind)"
+    word=if
     for f in op_*.lua; do
-        later "$f" "$(sed -n -e 's/^[[:space:]]*ops\[\([0-9]*\)\] = function.*/load_of[\1] = load_file/p' "$f")"
+        echo "$word $(kinds_of "$f") then"
+        strip "$f"
+        word=elseif
     done
+    echo "end end"
     strip dispatch.lua
     echo "end)()"
 } >"$text"
