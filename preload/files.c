@@ -53,8 +53,11 @@ bool files_inherit(struct vfs *v)
     bool any = false;
 
     for (int fd = fdtab_next(0); fd >= 0; fd = fdtab_next(fd + 1)) {
+        if (!fdtab_get(fd, &f))
+            continue;
+        vfs_settle(v, &f); /* the child may put it on another number */
         int flags = REAL(fcntl)(fd, F_GETFD);
-        if (flags < 0 || (flags & FD_CLOEXEC) != 0 || !fdtab_get(fd, &f))
+        if (flags < 0 || (flags & FD_CLOEXEC) != 0)
             continue;
         any = true;
         vfs_direct(v, fd, &f, VFS_USE_DIRECT);
@@ -67,6 +70,8 @@ void files_landed(struct vfs *v, int from, int to)
     struct vfs_fd f;
 
     fdtab_copy(from, to);
+    if (fdtab_get(to, &f))
+        vfs_settle(v, &f); /* two numbers share the offset */
     if (to <= STDERR_FILENO && fdtab_get(to, &f))
         vfs_direct(v, to, &f, VFS_USE_DIRECT);
 }

@@ -32,6 +32,8 @@ ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size, int flags, st
 int pidfd_send_signal(int fd, int sig, siginfo_t *info, unsigned flags); /* before its header */
 void __syslog_chk(int priority, int flag, const char *format, ...);
 void __vsyslog_chk(int priority, int flag, const char *format, va_list ap);
+int __dprintf_chk(int fd, int flag, const char *format, ...);
+int __vdprintf_chk(int fd, int flag, const char *format, va_list ap);
 char *__realpath_chk(const char *path, char *buf, size_t size);
 char *__getcwd_chk(char *buf, size_t len, size_t size);
 char *__getwd_chk(char *buf, size_t size);

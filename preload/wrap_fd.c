@@ -153,6 +153,8 @@ SLOW int dup_over(int from, int to, int flags)
     bool ours = valid && from != to && fdtab_get(to, &old);
     if (ours && old.writable)
         files_lost(&old, vfs_commit(v, to, &old));
+    if (ours)
+        vfs_settle(v, &old);
     if (valid && from != to)
         fdtab_make_way(to);
     if (!valid)
@@ -218,6 +220,11 @@ SLOW int fcntl_ours(int fd, int cmd, void *arg)
         return ROOM(dup_ours, fd, cmd, (long)arg);
     if ((cmd == F_SETLK || cmd == F_SETLKW) && keep_locks(fd) != 0)
         return -1;
+    if (cmd != F_GETFD && cmd != F_SETFD && cmd != F_GETFL && fdtab_get(fd, &f)) {
+        guard_enter(&g);
+        vfs_settle(volume_if_any(), &f);
+        guard_leave(&g);
+    }
     int rc = REAL(fcntl)(fd, cmd, arg);
     if (cmd == F_SETFL && rc == 0 && fdtab_get(fd, &f)) {
         guard_enter(&g);

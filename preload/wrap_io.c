@@ -1,8 +1,9 @@
 /*
  * wrap_io.c - reading, writing, lengths and durability of an open file.
  *
- * The offset is the kernel's; so is lseek, but for holes.  Nothing else is exported here that works
- * on the staging file as it is: posix_fadvise, readahead, sync_file_range.
+ * The offset is the kernel's, but for new files until they are settled.  Nothing else
+ * is exported here that works on the staging file as it is: posix_fadvise, readahead,
+ * sync_file_range.
  */
 #include "preload/files.h"
 #include "preload/preload.h"
@@ -81,9 +82,7 @@ SLOW off_t lseek_ours(int fd, off_t off, int whence)
 
 EXPORT off_t lseek(int fd, off_t off, int whence)
 {
-    if ((whence != SEEK_DATA && whence != SEEK_HOLE) || !fdtab_may(fd))
-        return REAL(lseek)(fd, off, whence);
-    return ROOM(lseek_ours, fd, off, whence);
+    return fdtab_may(fd) ? ROOM(lseek_ours, fd, off, whence) : REAL(lseek)(fd, off, whence);
 }
 
 /* Returns an error number and leaves errno alone. */

@@ -52,7 +52,6 @@
 TELL(ssize_t, send, (int fd, const void *buf, size_t len, int flags), (fd, buf, len, flags), true)
 TELL(ssize_t, sendto, (int fd, const void *buf, size_t len, int flags, const struct sockaddr *to, socklen_t n),
      (fd, buf, len, flags, to, n), true)
-TELL(ssize_t, sendmsg, (int fd, const struct msghdr *m, int flags), (fd, m, flags), true)
 TELL(int, sendmmsg, (int fd, struct mmsghdr *m, unsigned n, int flags), (fd, m, n, flags), true)
 TELL(int, shutdown, (int fd, int how), (fd, how), how != SHUT_RD)
 

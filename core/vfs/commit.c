@@ -24,9 +24,10 @@
 static void dirty_again(struct vfs *v, struct commit *c)
 {
     struct slot *s = c->slot;
+    bool lane = (s->flags & SLOT_LANE) != 0; /* whose range says all */
     struct timespec then[2] = {{.tv_nsec = UTIME_OMIT}, c->mtime};
     struct stat sb;
-    int fd = staging_open_file(v->staging, c->number, O_RDWR);
+    int fd = lane ? -1 : staging_open_file(v->staging, c->number, O_RDWR);
     if (c->mtime.tv_sec == STAGING_CLEAN_SEC)
         then[1].tv_nsec = UTIME_NOW; /* mapped: stored to without a new mtime */
     if (fd >= 0) {
@@ -185,8 +186,8 @@ static int read_content(struct vfs *v, struct commit *c, int fd, uint32_t len)
     return 0;
 }
 
-/* It was not packed after all: it gets a block of its own. */
-static int put_content(struct vfs *v, struct commit *c)
+/* A slice of one block, from memory. */
+static int put_block(struct vfs *v, struct commit *c, uint64_t off, const void *bytes, uint32_t len)
 {
     struct staging_owner owner;
     uint64_t id;
@@ -194,16 +195,23 @@ static int put_content(struct vfs *v, struct commit *c)
 
     if (rc == 0) {
         staging_enter(v->staging, &owner);
-        rc = store_put_block(v->store, id, 0, c->content.bytes, c->content.len);
+        rc = store_put_block(v->store, id, 0, bytes, len);
         staging_leave(&owner);
     }
     if (rc < 0)
         return rc;
     buf_add_be64(&c->slices, id);
-    buf_add_be32(&c->slices, c->content.len);
-    add_record(&c->records, 0, id, c->content.len, c->content.len);
-    if (buf_ok(&c->records) < 0 || buf_ok(&c->slices) < 0)
-        return -ENOMEM;
+    buf_add_be32(&c->slices, len);
+    add_record(&c->records, off, id, len, len);
+    return buf_ok(&c->records) < 0 ? -ENOMEM : buf_ok(&c->slices);
+}
+
+/* It was not packed after all: it gets a block of its own. */
+static int put_content(struct vfs *v, struct commit *c)
+{
+    int rc = put_block(v, c, 0, c->content.bytes, c->content.len);
+    if (rc < 0)
+        return rc;
     for (size_t i = 0; i < c->n; i++) {
         if (c->ops[i].content == NULL)
             continue;
@@ -212,6 +220,22 @@ static int put_content(struct vfs *v, struct commit *c)
         c->ops[i].data_len = (uint32_t)c->records.len;
     }
     return 0;
+}
+
+static void add_write(struct commit *c)
+{
+    const struct slot *s = c->slot;
+    struct op *op = next_op(c, OP_WRITE);
+    bool unseen = (s->flags & (SLOT_DIRECT | SLOT_MAPPED | SLOT_TORN)) != 0;
+
+    op->content = c->content.len > 0 ? &c->content : NULL;
+    op->data = c->records.data;
+    op->data_len = (uint32_t)c->records.len;
+    op->mtime = (struct moment){.sec = c->mtime.tv_sec, .nsec = (uint32_t)c->mtime.tv_nsec};
+    if (c->mtime.tv_sec == STAGING_CLEAN_SEC)
+        op->mtime = clock_now(); /* mapped: stored to without a new mtime */
+    if (unseen && op->cred.uid != 0)
+        op->flags = OPF_KILLPRIV;
 }
 
 static bool may_pack(struct vfs *v, const struct commit *c, const struct attr *seen, uint64_t size)
@@ -256,32 +280,51 @@ static int prepare(struct vfs *v, struct commit *c, bool first, int fd, const st
         op->flags = OPF_BY_FD;
         op->len = size;
     }
-    if (c->records.len > 0 || packs) {
-        struct op *op = next_op(c, OP_WRITE);
-        op->content = packs ? &c->content : NULL;
-        op->data = c->records.data;
-        op->data_len = (uint32_t)c->records.len;
-        op->mtime =
-            (struct moment){.sec = sb->st_mtim.tv_sec, .nsec = (uint32_t)sb->st_mtim.tv_nsec};
-        if (sb->st_mtim.tv_sec == STAGING_CLEAN_SEC)
-            op->mtime = clock_now(); /* mapped: stored to without a new mtime */
-        bool unseen = (s->flags & (SLOT_DIRECT | SLOT_MAPPED | SLOT_TORN)) != 0;
-        if (unseen && op->cred.uid != 0)
-            op->flags = OPF_KILLPRIV;
-    }
+    if (c->records.len > 0 || packs)
+        add_write(c);
     return 0;
 }
 
-int commit_prepare(struct vfs *v, uint32_t number, bool first, struct commit *c)
+/* The slot's bytes are in the lane, where every change is seen.  1: not like this. */
+static int prepare_lane(struct vfs *v, struct commit *c, bool first, const char *lane)
+{
+    struct slot *s = c->slot;
+    struct attr seen;
+
+    if ((s->flags & SLOT_GONE) != 0 || s->dirty_lo >= s->dirty_hi)
+        return 0;
+    if ((s->flags & (SLOT_TORN | SLOT_DIRECT | SLOT_MAPPED)) != 0 ||
+        s->dirty_hi - s->dirty_lo > store_block_bytes(v->store))
+        return 1;
+    int rc = vfs_ready(v);
+    if (rc < 0)
+        return rc;
+    if (!slot_seen_get(s, &seen))
+        return -EIO;
+    c->lo = s->dirty_lo;
+    c->hi = s->dirty_hi;
+    s->dirty_lo = UINT64_MAX;
+    s->dirty_hi = 0;
+    c->mtime = (struct timespec){s->lane_mtime.sec, (long)s->lane_mtime.nsec};
+    if (first && may_pack(v, c, &seen, s->lane_len))
+        c->content = (struct op_content){.bytes = lane, .len = s->lane_len};
+    else
+        rc = put_block(v, c, c->lo, lane + c->lo, (uint32_t)(c->hi - c->lo));
+    if (rc < 0) {
+        drop_written(v, c);
+        dirty_again(v, c);
+        return rc;
+    }
+    add_write(c);
+    return 0;
+}
+
+static int prepare_file(struct vfs *v, uint32_t number, bool first, struct commit *c)
 {
     struct staging_owner owner;
     struct stat sb;
     int rc = 0;
 
-    memset(c, 0, sizeof *c);
-    c->number = number;
-    c->slot = staging_slot(v->staging, number);
-    c->own = SIZE_MAX;
     staging_enter(v->staging, &owner);
     int fd = staging_open_file(v->staging, number, O_RDWR);
     if (fd < 0)
@@ -297,6 +340,27 @@ int commit_prepare(struct vfs *v, uint32_t number, bool first, struct commit *c)
     }
     if (fd >= 0)
         staging_close_file(v->staging, number, fd);
+    return rc;
+}
+
+int commit_prepare(struct vfs *v, uint32_t number, bool first, struct commit *c)
+{
+    int rc = 1;
+
+    memset(c, 0, sizeof *c);
+    c->number = number;
+    c->slot = staging_slot(v->staging, number);
+    c->own = SIZE_MAX;
+    const char *lane = lane_bytes(v->staging, number);
+    if (lane != NULL)
+        rc = prepare_lane(v, c, first, lane);
+    if (rc == 1)
+        rc = lane_settle(v->staging, number);
+    else
+        goto out;
+    if (rc == 0)
+        rc = prepare_file(v, number, first, c);
+out:
     c->carries = c->n > 0;
     return rc;
 }

@@ -62,6 +62,7 @@ int vfs_identify(struct vfs *v, int fd, struct vfs_fd *out)
         out->gen = s->gen;
         out->writable = fl >= 0 && (fl & O_ACCMODE) != O_RDONLY;
         out->append = fl >= 0 && (fl & O_APPEND) != 0;
+        vfs_settle(v, out); /* it may be one more */
     }
     return 1;
 }
@@ -104,6 +105,20 @@ int vfs_commit(struct vfs *v, int fd, const struct vfs_fd *f)
     return rc;
 }
 
+static int commit_settled(struct vfs *v, const struct vfs_fd *f)
+{
+    struct slot *s = staging_slot(v->staging, f->slot);
+    int rc = 0;
+    slot_lock(s);
+    if (s->ino == f->ino && s->gen == f->gen) {
+        rc = lane_settle(v->staging, f->slot);
+        if (rc == 0)
+            rc = commit_slot(v, f->slot);
+    }
+    slot_unlock(s);
+    return rc;
+}
+
 int vfs_keep_locks(struct vfs *v, const struct vfs_fd *f)
 {
     struct staging_owner owner;
@@ -112,7 +127,9 @@ int vfs_keep_locks(struct vfs *v, const struct vfs_fd *f)
         return 0;
     staging_enter(v->staging, &owner);
     slot_lock(s);
-    int rc = staging_keep(v->staging, f->slot);
+    int rc = lane_settle(v->staging, f->slot); /* ranges are relative to the offset and the end */
+    if (rc == 0)
+        rc = staging_keep(v->staging, f->slot);
     slot_unlock(s);
     staging_leave(&owner);
     return rc;
@@ -126,23 +143,49 @@ int vfs_fsync(struct vfs *v, int fd, const struct vfs_fd *f)
     return rc == 0 ? meta_deferred(v->meta, f->ino) : rc;
 }
 
+static void release_file(struct vfs *v, const struct vfs_fd *f)
+{
+    struct slot *s = staging_slot(v->staging, f->slot);
+    if (s == NULL)
+        return;
+    if (staging_keeps(v->staging, f->slot)) {
+        slot_lock(s); /* nobody is using it */
+        staging_unkeep(v->staging, f->slot);
+        slot_unlock(s);
+    }
+    if (!staging_release(v->staging, f->slot, f->gen))
+        return;
+    int rc = commit_settled(v, f);
+    if (rc < 0)
+        log_at(LOG_ERROR, "inode %llu: what was written to it otherwise is not in the volume: %s",
+               (unsigned long long)f->ino, strerror(-rc));
+    staging_release(v->staging, f->slot, f->gen);
+}
+
 void vfs_release(struct vfs *v, const struct vfs_fd *f)
 {
     struct staging_owner owner;
     if (v->staging == NULL)
         return;
     staging_enter(v->staging, &owner);
-    if (f->kind == VFS_FILE) {
-        struct slot *s = staging_slot(v->staging, f->slot);
-        if (s != NULL && staging_keeps(v->staging, f->slot)) {
-            slot_lock(s); /* nobody is using it */
-            staging_unkeep(v->staging, f->slot);
-            slot_unlock(s);
-        }
-        staging_release(v->staging, f->slot, f->gen);
-    } else if (f->kind == VFS_DIR && f->made)
+    if (f->kind == VFS_FILE)
+        release_file(v, f);
+    else if (f->kind == VFS_DIR && f->made)
         staging_drop_dir(v->staging, f->ino);
     staging_leave(&owner);
+}
+
+int vfs_settle(struct vfs *v, const struct vfs_fd *f)
+{
+    struct slot *s =
+        f->kind == VFS_FILE && v->staging != NULL ? staging_slot(v->staging, f->slot) : NULL;
+    if (s == NULL ||
+        (__atomic_load_n(&s->flags, __ATOMIC_ACQUIRE) & (SLOT_LANE | SLOT_BEHIND)) == 0)
+        return 0;
+    slot_lock(s);
+    int rc = s->ino == f->ino && s->gen == f->gen ? lane_settle(v->staging, f->slot) : 0;
+    slot_unlock(s);
+    return rc;
 }
 
 int vfs_close(struct vfs *v, int fd, const struct vfs_fd *f)
@@ -154,6 +197,8 @@ int vfs_close(struct vfs *v, int fd, const struct vfs_fd *f)
     }
     if (f->writable && rc == 0)
         rc = meta_deferred(v->meta, f->ino);
+    if (f->kind == VFS_FILE && v->staging != NULL)
+        lane_closing(v->staging, f->slot);
     close(fd);
     vfs_release(v, f);
     return rc;

@@ -54,6 +54,9 @@ static int open_staged(struct vfs *v, uint64_t ino, int flags, const struct open
         slot_lock(s);
         int rc = fill_with_news(v, number, how, o);
         s->flags |= o->slot_flags;
+        if (rc == 0 && (flags & O_ACCMODE) != O_RDONLY && (flags & (O_CREAT | O_TRUNC)) != 0 &&
+            (flags & (O_APPEND | O_DIRECT | O_SYNC | O_DSYNC)) == 0)
+            lane_begin(v->staging, number, fd);
         slot_unlock(s);
         *out = (struct vfs_fd){.ino = ino, .slot = number, .gen = s->gen, .kind = VFS_FILE};
         out->writable = (flags & O_ACCMODE) != O_RDONLY;

@@ -16,6 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define FIRST_PAGE 4096
+
 static struct slot *lock_file(struct vfs *v, const struct vfs_fd *f)
 {
     struct slot *s = f->kind == VFS_FILE ? staging_slot(v->staging, f->slot) : NULL;
@@ -26,6 +28,18 @@ static struct slot *lock_file(struct vfs *v, const struct vfs_fd *f)
         return s;
     slot_unlock(s); /* cannot be while the caller's descriptor is open */
     return NULL;
+}
+
+/* For everything but a plain write. */
+static struct slot *lock_settled(struct vfs *v, const struct vfs_fd *f, int *rc)
+{
+    struct slot *s = lock_file(v, f);
+    *rc = s != NULL ? lane_settle(v->staging, f->slot) : 0;
+    if (*rc < 0) {
+        slot_unlock(s);
+        return NULL;
+    }
+    return s;
 }
 
 static size_t iov_bytes(const struct iovec *iov, int n)
@@ -98,9 +112,10 @@ static ssize_t locked_readv(struct vfs *v, struct slot *s, int fd, const struct 
 ssize_t vfs_readv(struct vfs *v, int fd, const struct vfs_fd *f, const struct iovec *iov, int n,
                   off_t off, int rwf)
 {
-    struct slot *s = lock_file(v, f);
+    int rc;
+    struct slot *s = lock_settled(v, f, &rc);
     if (s == NULL)
-        return native_readv(fd, iov, n, off, rwf);
+        return rc < 0 ? rc : native_readv(fd, iov, n, off, rwf);
     ssize_t got = locked_readv(v, s, fd, f, iov, n, off, rwf);
     slot_unlock(s);
     return got;
@@ -191,13 +206,32 @@ static ssize_t locked_writev(struct vfs *v, struct slot *s, int fd, const struct
     return put;
 }
 
+/* 0: not taken. */
+static ssize_t lane_writev(struct vfs *v, struct slot *s, int fd, const struct vfs_fd *f,
+                           const struct iovec *iov)
+{
+    if ((uintptr_t)iov->iov_base < FIRST_PAGE) /* the kernel says EFAULT */
+        return 0;
+    int rc = iov->iov_len > 0 ? drop_privileges(v, s) : 0;
+    if (rc < 0)
+        return rc;
+    return lane_write(v->staging, f->slot, fd, iov->iov_base, iov->iov_len) ? (ssize_t)iov->iov_len
+                                                                            : 0;
+}
+
 ssize_t vfs_writev(struct vfs *v, int fd, const struct vfs_fd *f, const struct iovec *iov, int n,
                    off_t off, int rwf)
 {
     struct slot *s = f->writable ? lock_file(v, f) : NULL;
     if (s == NULL)
         return native_writev(fd, iov, n, off, rwf);
-    ssize_t put = locked_writev(v, s, fd, f, iov, n, off, rwf);
+    ssize_t put = 0;
+    if (n == 1 && off < 0 && rwf == 0 && (s->flags & SLOT_LANE) != 0)
+        put = lane_writev(v, s, fd, f, iov);
+    if (put == 0)
+        put = lane_settle(v->staging, f->slot);
+    if (put == 0)
+        put = locked_writev(v, s, fd, f, iov, n, off, rwf);
     slot_unlock(s);
     return put;
 }
@@ -205,10 +239,11 @@ ssize_t vfs_writev(struct vfs *v, int fd, const struct vfs_fd *f, const struct i
 int vfs_direct(struct vfs *v, int fd, const struct vfs_fd *f, enum vfs_use use)
 {
     (void)fd;
-    struct slot *s = lock_file(v, f);
+    int rc;
+    struct slot *s = lock_settled(v, f, &rc);
     if (s == NULL)
-        return 0;
-    int rc = slot_hydrate(v, f->slot);
+        return rc;
+    rc = slot_hydrate(v, f->slot);
     if (rc == 0 && f->writable)
         s->flags |= use == VFS_USE_MAP_WRITE ? SLOT_MAPPED | SLOT_DIRECT : SLOT_DIRECT;
     slot_unlock(s);
@@ -242,9 +277,13 @@ static off_t seek_published(struct vfs *v, const struct slot *s, int fd, off_t o
 
 off_t vfs_lseek(struct vfs *v, int fd, const struct vfs_fd *f, off_t off, int whence)
 {
-    struct slot *s = whence == SEEK_DATA || whence == SEEK_HOLE ? lock_file(v, f) : NULL;
+    bool by_content = whence == SEEK_DATA || whence == SEEK_HOLE;
+    int rc;
+    struct slot *s = lock_settled(v, f, &rc);
     off_t to;
-    if (s != NULL && (off < 0 || (uint64_t)off < s->published)) {
+    if (s == NULL && rc < 0)
+        return rc;
+    if (s != NULL && by_content && (off < 0 || (uint64_t)off < s->published)) {
         to = seek_published(v, s, fd, off, whence);
     } else {
         to = lseek(fd, off, whence);
@@ -303,10 +342,10 @@ int vfs_ftruncate(struct vfs *v, int fd, const struct vfs_fd *f, off_t len)
     (void)fd;
     if (len < 0 || !f->writable)
         return -EINVAL;
-    struct slot *s = lock_file(v, f);
+    int rc;
+    struct slot *s = lock_settled(v, f, &rc);
     if (s == NULL)
-        return -EINVAL;
-    int rc = 0;
+        return rc < 0 ? rc : -EINVAL;
     if ((s->flags & SLOT_GONE) == 0) {
         request_init(v, &r, OP_TRUNCATE, &loc);
         r.op.len = (uint64_t)len;
@@ -342,7 +381,9 @@ int vfs_truncate(struct vfs *v, struct vfs_loc *loc, off_t len)
         slot_lock(s);
         if (s->ino == r.res.ino && (s->flags & SLOT_FILLED) != 0) {
             staging_changed(v->staging, s->ino);
-            rc = resize_slot(v, number, (uint64_t)len, false);
+            rc = lane_settle(v->staging, number);
+            if (rc == 0)
+                rc = resize_slot(v, number, (uint64_t)len, false);
             slot_seen_set(s, &r.res.attr);
         }
         slot_unlock(s);
@@ -405,11 +446,12 @@ int vfs_fallocate(struct vfs *v, int fd, const struct vfs_fd *f, int mode, off_t
         return -EBADF;
     if (len > INT64_MAX - off)
         return -EFBIG;
-    struct slot *s = lock_file(v, f);
+    int rc;
+    struct slot *s = lock_settled(v, f, &rc);
     if (s == NULL)
-        return -EBADF;
+        return rc < 0 ? rc : -EBADF;
     /* Ours first: the volume's length must include what only the staging file has. */
-    int rc = commit_slot(v, f->slot);
+    rc = commit_slot(v, f->slot);
     if (rc == 0 && (s->flags & SLOT_GONE) == 0) {
         request_init(v, &r, OP_FALLOCATE, &loc);
         r.op.mode = (uint32_t)mode;

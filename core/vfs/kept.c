@@ -4,6 +4,7 @@
 #include "core/vfs/kept.h"
 
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 void kept_init(struct kept *k)
@@ -63,6 +64,7 @@ bool kept_add(struct kept *k, uint32_t number, int fd, enum kept_why why)
         k->row[i].number = number;
         k->row[i].fd = fd;
         k->row[i].why = 0;
+        k->row[i].lane = NULL;
         atomic_fetch_add(&k->count, 1);
     }
     if (i >= 0) {
@@ -78,6 +80,8 @@ bool kept_add(struct kept *k, uint32_t number, int fd, enum kept_why why)
 static void drop_row(struct kept *k, int i)
 {
     close(k->row[i].fd);
+    if (k->row[i].lane != NULL)
+        munmap(k->row[i].lane, LANE_BYTES);
     k->row[i].number = 0;
     atomic_fetch_sub(&k->count, 1);
 }
@@ -116,6 +120,39 @@ bool kept_is(struct kept *k, uint32_t number, enum kept_why why)
     bool is = i >= 0 && (k->row[i].why & why) != 0;
     pthread_mutex_unlock(&k->lock);
     return is;
+}
+
+size_t kept_numbers(struct kept *k, enum kept_why why, uint32_t *number, size_t n)
+{
+    size_t have = 0;
+
+    pthread_mutex_lock(&k->lock);
+    for (int i = 0; i < k->top && have < n; i++) {
+        if (k->row[i].number != 0 && (k->row[i].why & why) != 0)
+            number[have++] = k->row[i].number;
+    }
+    pthread_mutex_unlock(&k->lock);
+    return have;
+}
+
+bool kept_set_lane(struct kept *k, uint32_t number, void *lane)
+{
+    pthread_mutex_lock(&k->lock);
+    int i = find(k, number);
+    bool set = i >= 0 && k->row[i].lane == NULL;
+    if (set)
+        k->row[i].lane = lane;
+    pthread_mutex_unlock(&k->lock);
+    return set;
+}
+
+void *kept_lane(struct kept *k, uint32_t number)
+{
+    pthread_mutex_lock(&k->lock);
+    int i = find(k, number);
+    void *lane = i >= 0 ? k->row[i].lane : NULL;
+    pthread_mutex_unlock(&k->lock);
+    return lane;
 }
 
 uint32_t kept_spare(struct kept *k)

@@ -21,6 +21,7 @@
 #define KEPT_MAX   64 /* files in one process */
 #define WORK_MAX   8  /* of them, such as are being written */
 #define SPARES_MAX 2
+#define LANE_BYTES (256u << 10)
 
 enum kept_why { KEPT_LOCKS = 1, KEPT_WORK = 2, KEPT_SPARE = 4 };
 
@@ -32,6 +33,7 @@ struct kept {
         uint32_t number; /* 0: free */
         int fd;
         unsigned why;
+        void *lane; /* mapped buffer (staging_lane.c), or NULL */
     } row[KEPT_MAX];
 };
 
@@ -46,6 +48,11 @@ void kept_drop(struct kept *k, uint32_t number, enum kept_why why);
 /* false: there is none, or too many have that reason already. */
 bool kept_turn(struct kept *k, uint32_t number, enum kept_why from, enum kept_why to);
 bool kept_is(struct kept *k, uint32_t number, enum kept_why why);
+/* Those with a reason, at most n; returns how many. */
+size_t kept_numbers(struct kept *k, enum kept_why why, uint32_t *number, size_t n);
+/* A mapping of LANE_BYTES that goes with the row; false: there is no such row, or it has one. */
+bool kept_set_lane(struct kept *k, uint32_t number, void *lane);
+void *kept_lane(struct kept *k, uint32_t number);
 /* The number of a spare one, or 0. */
 uint32_t kept_spare(struct kept *k);
 /* Closes all; in a forked child, which has no locks and no work. */

@@ -216,6 +216,8 @@ bool vfs_is_pending(const struct vfs *v)
 
 void vfs_before_fork(struct vfs *v)
 {
+    if (v->staging != NULL) /* before our own lock: slots come first */
+        lanes_before_fork(v->staging);
     pthread_mutex_lock(&v->lock);
     meta_before_fork(v->meta);
 }
@@ -224,6 +226,8 @@ void vfs_after_fork(struct vfs *v, bool in_child)
 {
     if (in_child && v->staging != NULL)
         staging_after_fork(v->staging);
+    else if (v->staging != NULL)
+        lanes_after_fork(v->staging);
     if (in_child && v->packs != NULL)
         packs_after_fork(v->packs);
     if (in_child) /* another thread of the parent may have held it */

@@ -57,7 +57,7 @@ static int stat_gone(struct vfs *v, const struct vfs_fd *f, struct vfs_stat *out
     out->ino = f->ino;
     out->dev = v->dev;
     out->attr.nlink = 0;
-    out->attr.length = (uint64_t)sb.st_size;
+    out->attr.length = (s->flags & SLOT_LANE) != 0 ? s->lane_len : (uint64_t)sb.st_size;
     slot_overlay(v, f->ino, &out->attr);
     return 0;
 }

@@ -26,6 +26,8 @@ int slot_hydrate(struct vfs *v, uint32_t number)
     struct slot *s = staging_slot(v->staging, number);
     uint64_t length;
 
+    if (lane_settle(v->staging, number) < 0)
+        return -EIO;
     if (s->published == 0)
         return 0;
     struct moment mtime = seen_mtime(s, &length);
@@ -123,6 +125,9 @@ int slot_fill(struct vfs *v, uint32_t number, enum staging_how how, bool emptied
     struct slot *s = staging_slot(v->staging, number);
     struct attr seen;
 
+    int settled = lane_settle(v->staging, number);
+    if (settled < 0)
+        return settled;
     if (how == STAGING_ABANDONED && (s->flags & SLOT_FILLED) != 0) {
         /* A killed process left it.  What it wrote counts, unless the file was emptied since. */
         bool sent = false;
@@ -209,11 +214,17 @@ void slot_overlay(struct vfs *v, uint64_t ino, struct attr *a)
     if (number == 0 || staging_stat(v->staging, number, &sb) != 0)
         return;
     const struct slot *s = staging_slot(v->staging, number);
-    if (s->ino != ino || !staging_is_touched(s, &sb) || (s->flags & SLOT_FILLED) == 0 ||
-        staging_left(v->staging, number))
+    bool lane = (__atomic_load_n(&s->flags, __ATOMIC_ACQUIRE) & SLOT_LANE) != 0;
+    if (s->ino != ino || (lane ? s->dirty_lo >= s->dirty_hi : !staging_is_touched(s, &sb)) ||
+        (s->flags & SLOT_FILLED) == 0 || staging_left(v->staging, number))
         return;
-    a->length = (uint64_t)sb.st_size;
-    a->mtime = (struct moment){.sec = sb.st_mtim.tv_sec, .nsec = (uint32_t)sb.st_mtim.tv_nsec};
+    if (lane) {
+        a->length = __atomic_load_n(&s->lane_len, __ATOMIC_ACQUIRE);
+        a->mtime = s->lane_mtime;
+    } else {
+        a->length = (uint64_t)sb.st_size;
+        a->mtime = (struct moment){.sec = sb.st_mtim.tv_sec, .nsec = (uint32_t)sb.st_mtim.tv_nsec};
+    }
     if (a->mtime.sec > a->ctime.sec ||
         (a->mtime.sec == a->ctime.sec && a->mtime.nsec > a->ctime.nsec))
         a->ctime = a->mtime;

@@ -124,10 +124,17 @@ bool staging_area_of(const char *cache_dir, const char *uuid, uid_t uid, char *o
     return (size_t)snprintf(out, cap, "%s/%s.%u", cache_dir, uuid, uid) < cap;
 }
 
+static uint64_t new_me(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return ((uint64_t)process_id() << 40) ^ ((uint64_t)t.tv_sec << 30) ^ (uint64_t)t.tv_nsec;
+}
+
 int staging_open(const char *cache_dir, const char *uuid, struct staging **out, char *err,
                  size_t errlen)
 {
-    static const char *const parts[] = {"s", "d", "o", "p"};
+    static const char *const parts[] = {"s", "d", "o", "p", "f"};
     struct staging *st = calloc(1, sizeof *st);
     int rc = -ENOMEM;
 
@@ -136,6 +143,7 @@ int staging_open(const char *cache_dir, const char *uuid, struct staging **out, 
         goto out;
     st->dir = -1;
     kept_init(&st->kept);
+    st->me = new_me();
     st->uid = process_ids()->uid;
     st->gid = process_ids()->gid;
     snprintf(st->uuid, sizeof st->uuid, "%s", uuid);
@@ -264,6 +272,9 @@ void staging_unkeep(struct staging *st, uint32_t number)
 void staging_after_fork(struct staging *st)
 {
     kept_drop_all(&st->kept);
+    st->me = new_me();
+    st->lanes_off = 0;
+    st->spared = 0;
 }
 
 size_t staging_own_fds(struct staging *st, int *fds, size_t n)

@@ -22,6 +22,7 @@
 #ifndef JFSPRE_CORE_VFS_STAGING_H
 #define JFSPRE_CORE_VFS_STAGING_H
 
+#include "core/base/clock.h"
 #include "core/format/attr.h"
 
 #include <pthread.h>
@@ -41,6 +42,8 @@ enum slot_flag {
     SLOT_TMPFILE = 1 << 4,  /* GONE, and never had one: O_TMPFILE */
     SLOT_APPENDED = 1 << 5, /* written with O_APPEND since the last commit */
     SLOT_TORN = 1 << 6, /* a holder was killed inside a fill, write or commit: look at everything */
+    SLOT_LANE = 1 << 8, /* [0, lane_len) is in f/N, the file itself empty: staging_lane.c */
+    SLOT_BEHIND = 1 << 9, /* settled by another process: lane_fd's offset is to be lane_len */
     SLOT_BLANK =
         1 << 7, /* empty from the start: while it is that it is clean, whatever its mtime */
 };
@@ -50,7 +53,10 @@ struct slot {
     uint32_t gen;  /* grows at each use */
     uint32_t next; /* in its hash chain or the free list; 0: end */
     uint32_t flags;
-    uint32_t unused;
+    uint32_t lane_len; /* of SLOT_LANE and SLOT_BEHIND, as the next three */
+    int32_t lane_fd;
+    uint64_t lane_owner; /* staging.me of the process that writes */
+    struct moment lane_mtime;
     uint64_t published;          /* bytes that live in the volume only */
     uint64_t dirty_lo, dirty_hi; /* seen writes since the last commit; lo >= hi: none */
     uint8_t seen[88];            /* attr of the volume when we last heard, encoded */
@@ -110,8 +116,8 @@ int staging_hold(struct staging *st, uint64_t ino, int flags, uint32_t *number,
 uint32_t staging_find(struct staging *st, uint64_t ino);
 struct slot *staging_slot(struct staging *st, uint32_t number); /* NULL: no such number */
 /* Gives the slot back when nobody holds its file and nothing in it waits for a commit.  The slot is
- * not locked. */
-void staging_release(struct staging *st, uint32_t number, uint32_t gen);
+ * not locked.  true: not so, since somebody wrote to the file of a lane: it is to be committed. */
+bool staging_release(struct staging *st, uint32_t number, uint32_t gen);
 /* This process has no use for spare slots any more. */
 void staging_drop_spares(struct staging *st);
 /* Nobody but fd's descriptor holds the file of the slot. */
@@ -137,6 +143,25 @@ int staging_open_marker(struct staging *st, uint64_t ino, int flags);
 /* Makes the native FIFO; path gets its name. */
 int staging_fifo(struct staging *st, uint64_t ino, mode_t mode, char *path, size_t len);
 void staging_drop_dir(struct staging *st, uint64_t ino);
+
+/* --- staging_lane.c: new files whose bytes are elsewhere.  Slot locked, unless said otherwise.
+ */
+
+/* The slot was filled just now for a new file that this process may write: from here on the bytes
+ * that lane_write() takes are in memory.  Nothing happens where that cannot be. */
+void lane_begin(struct staging *st, uint32_t number, int fd);
+/* A write at the descriptor's offset.  false: it is to be done on the file, settled before. */
+bool lane_write(struct staging *st, uint32_t number, int fd, const void *bytes, size_t len);
+/* lane_len of them; NULL: not this process's. */
+char *lane_bytes(struct staging *st, uint32_t number);
+/* The bytes are in the slot's file, and the offset of a descriptor of this process behind them.
+ * 0, also when they were; -errno: they are still in the lane. */
+int lane_settle(struct staging *st, uint32_t number);
+/* The descriptor of this process goes. */
+void lane_closing(struct staging *st, uint32_t number);
+/* Not locked.  What a child will share is settled, and nothing begins until after the fork. */
+void lanes_before_fork(struct staging *st);
+void lanes_after_fork(struct staging *st);
 
 void slot_lock(struct slot *s);
 void slot_unlock(struct slot *s);

@@ -11,7 +11,7 @@
 
 #include <stdatomic.h>
 
-#define TABLE_MAGIC UINT64_C(0x6a66737072653033) /* "jfspre03" */
+#define TABLE_MAGIC UINT64_C(0x6a66737072653034) /* "jfspre04" */
 #define SLOTS       65536u                       /* slot 0 is never used */
 #define BUCKETS     16384u
 #define CHANGED     4096u /* stamps of changes, by a hash of the inode */
@@ -36,6 +36,8 @@ struct staging {
     struct table *t;
     int dir; /* CACHE/UUID */
     struct kept kept;
+    uint64_t me; /* tells this process from all others, also later ones */
+    int lanes_off;
     unsigned spared; /* files that got a spare slot; table locked */
     uid_t uid;
     gid_t gid;

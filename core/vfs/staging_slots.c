@@ -47,6 +47,14 @@ static bool alone_locked(struct staging *st, uint32_t number)
     return alone;
 }
 
+/* The buffer of a spare slot whose process goes or went. */
+static void drop_lane(struct staging *st, uint32_t number)
+{
+    char name[32];
+    staging_name('f', number, name);
+    unlinkat(st->dir, name, 0);
+}
+
 /* Its file is empty, and the descriptor kept of it is all that holds it. */
 static bool make_spare(struct staging *st, uint32_t number)
 {
@@ -58,8 +66,9 @@ static bool make_spare(struct staging *st, uint32_t number)
 
 /* Nobody holds the file and nothing in it waits for a commit: the slot is free again, or a spare
  * one of this process. */
-static void release_locked(struct staging *st, uint32_t number)
+static bool release_locked(struct staging *st, uint32_t number)
 {
+    bool unseen = false;
     struct slot *s = &st->t->slot[number];
     int fd = staging_open_file(st, number, O_RDWR);
     struct stat sb;
@@ -75,26 +84,33 @@ static void release_locked(struct staging *st, uint32_t number)
         }
         if ((sb.st_mode & 0777) != 0600)
             fchmod(fd, 0600);
+        if (s->ino == SLOT_SPARE)
+            drop_lane(st, number);
         if (!empty || !make_spare(st, number))
             table_give(st->t, number);
+    } else if (fd >= 0 && (s->flags & SLOT_LANE) != 0) {
+        unseen = fstat(fd, &sb) == 0 && staging_is_touched(s, &sb);
     }
     if (fd >= 0)
         staging_close_file(st, number, fd);
+    return unseen;
 }
 
-void staging_release(struct staging *st, uint32_t number, uint32_t gen)
+bool staging_release(struct staging *st, uint32_t number, uint32_t gen)
 {
     struct slot *s = staging_slot(st, number);
+    bool unseen = false;
     if (s == NULL)
-        return;
+        return false;
     slot_lock(s); /* nobody is using what is kept of it */
     table_lock(st->t);
     if (s->ino != 0 && s->gen == gen) {
-        release_locked(st, number);
+        unseen = release_locked(st, number);
         kept_drop(&st->kept, number, KEPT_WORK); /* others hold it, or it is given back */
     }
     table_unlock(st->t);
     slot_unlock(s);
+    return unseen;
 }
 
 void staging_drop_spares(struct staging *st)
@@ -103,8 +119,10 @@ void staging_drop_spares(struct staging *st)
 
     table_lock(st->t);
     while ((number = kept_spare(&st->kept)) != 0) {
-        if (st->t->slot[number].ino == SLOT_SPARE)
+        if (st->t->slot[number].ino == SLOT_SPARE) {
+            drop_lane(st, number);
             table_give(st->t, number);
+        }
         kept_drop(&st->kept, number, KEPT_SPARE);
     }
     table_unlock(st->t);
@@ -138,6 +156,9 @@ static void set_aside_locked(struct staging *st, uint32_t number)
 {
     struct slot *s = &st->t->slot[number];
     char name[32], aside[64];
+    if (lane_settle(st, number) < 0)
+        log_at(LOG_ERROR, "inode %llu: what a killed process had not closed is lost",
+               (unsigned long long)s->ino);
     staging_name('s', number, name);
     snprintf(aside, sizeof aside, "l/%llu-%u", (unsigned long long)s->ino, s->gen);
     mkdirat(st->dir, "l", 0700);
@@ -298,7 +319,8 @@ bool staging_is_touched(const struct slot *s, const struct stat *sb)
 
 bool staging_is_dirty(const struct slot *s, const struct stat *sb)
 {
-    return (s->flags & (SLOT_MAPPED | SLOT_TORN)) != 0 || staging_is_touched(s, sb);
+    return (s->flags & (SLOT_MAPPED | SLOT_TORN)) != 0 || staging_is_touched(s, sb) ||
+           ((s->flags & SLOT_LANE) != 0 && s->dirty_lo < s->dirty_hi);
 }
 
 void staging_set_clean(struct slot *s, int fd)

@@ -119,6 +119,9 @@ int vfs_fsync(struct vfs *v, int fd, const struct vfs_fd *f);
 /* The program is about to take record locks (fcntl F_SETLK, lockf): no close of ours may drop them
  * from now on.  Until vfs_close() or vfs_release(), when the kernel drops them. */
 int vfs_keep_locks(struct vfs *v, const struct vfs_fd *f);
+/* Before the descriptor is used in a way that is not one of the calls here, or gets another number:
+ * what was written is in the staging file and its offset is right.  0 or -errno. */
+int vfs_settle(struct vfs *v, const struct vfs_fd *f);
 /* The staging number may have no holder any more: gives it back.  After native closes. */
 void vfs_release(struct vfs *v, const struct vfs_fd *f);
 
