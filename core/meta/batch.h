@@ -30,6 +30,13 @@ struct deferred {
     int code;
 };
 
+/* A listing that is learned page after page; what it says is as old as its first page. */
+struct reading {
+    uint64_t dir, listing; /* 0: none; the node's */
+    uint64_t cursor, told_ns;
+    char last[NAME_LEN_MAX + 1]; /* name that the last page ended with */
+};
+
 struct batch {
     struct meta *m;
     const struct batch_params *params;
@@ -56,6 +63,7 @@ struct batch {
     uint64_t listed;       /* directory; 0: none */
     uint64_t listed_early; /* b->early then */
     struct op_result listing;
+    struct reading reading;
     bool neighbours; /* a pending op is in a directory that this process did not make */
     struct deferred deferred[DEFERRED_MAX];
     uint32_t n_deferred;

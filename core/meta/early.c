@@ -14,8 +14,12 @@
 #include <errno.h>
 #include <string.h>
 
-#define BELIEVED_NS                                                                                \
-    UINT64_C(1000000000) /* attributes and listings, as a stock mount's kernel believes them */
+#define SECOND_NS UINT64_C(1000000000)
+/* Attributes and listings, as a stock mount's kernel believes them; and for taking a name away,
+ * where a name that has gone meanwhile does no harm. */
+#define BELIEVED_NS         SECOND_NS
+#define REMOVAL_BELIEVED_NS (30 * SECOND_NS)
+#define HELD_BYTES_MAX      512
 
 /* The last component of a path, and the directory it is in. */
 struct place {
@@ -27,11 +31,16 @@ struct place {
     uint64_t ino;
 };
 
-static bool is_young(const struct batch *b, const struct node *n)
+static bool is_younger(const struct batch *b, const struct node *n, uint64_t ns)
 {
     if (queue_holds(b->queue, &n->make))
         return true; /* nobody else knows of it */
-    return clock_mono_ns() - n->told_ns < BELIEVED_NS && n->told_ns > b->input_ns;
+    return clock_mono_ns() - n->told_ns < ns && n->told_ns > b->input_ns;
+}
+
+static bool is_young(const struct batch *b, const struct node *n)
+{
+    return is_younger(b, n, BELIEVED_NS);
 }
 
 static bool may_search(const struct op *op, const struct node *n)
@@ -90,12 +99,23 @@ static bool find_place(struct batch *b, const struct op *op, uint64_t base, cons
     return false;
 }
 
+static struct node *known_for(struct batch *b, const struct place *p, uint64_t ns)
+{
+    struct node *n = p->known == PRESENT ? overlay_node(b->overlay, p->ino) : NULL;
+    bool is_plain = n != NULL && n->a.parent < INO_TRASH && n->a.access_acl == 0;
+    return is_plain && is_younger(b, n, ns) ? n : NULL;
+}
+
 /* The attributes of what is there, young enough to be told to a program. */
 static struct node *object_of(struct batch *b, const struct place *p)
 {
-    struct node *n = p->known == PRESENT ? overlay_node(b->overlay, p->ino) : NULL;
-    return n != NULL && is_young(b, n) && n->a.parent < INO_TRASH && n->a.access_acl == 0 ? n
-                                                                                          : NULL;
+    return known_for(b, p, BELIEVED_NS);
+}
+
+/* The same of what is about to go. */
+static struct node *removed_of(struct batch *b, const struct place *p)
+{
+    return known_for(b, p, REMOVAL_BELIEVED_NS);
 }
 
 static bool answer(struct op_result *res, const struct node *n)
@@ -503,8 +523,9 @@ static bool removal(struct batch *b, const struct op *op, struct place *p, struc
     name[p->len] = '\0';
     gone.base = p->dir->ino;
     gone.path = name;
-    gone.data_len = 0;
-    if (!queued(b, &gone, &ref))
+    /* Its name may be another file's by now, one that is open. */
+    gone.data_len = is_dir || is_young(b, n) ? 0 : op->data_len;
+    if (gone.data_len > HELD_BYTES_MAX || !queued(b, &gone, &ref))
         return false;
     b->neighbours = b->neighbours || !p->dir->is_mine;
     res->ino = n->ino;
@@ -558,7 +579,7 @@ static bool unlink_op(struct batch *b, const struct op *op, struct op_result *re
         return false;
     if (is_absent(b, &p))
         return refuse(res, -ENOENT);
-    struct node *n = object_of(b, &p);
+    struct node *n = removed_of(b, &p);
     if (n == NULL || n->a.type == TYPE_DIRECTORY || n->a.nlink != 1 || is_held(op, n->ino) ||
         !may_remove(b, op, p.dir, n))
         return false;
@@ -570,7 +591,7 @@ static bool rmdir_op(struct batch *b, const struct op *op, struct op_result *res
     struct place p;
     if (!find_place(b, op, op->base, op->path, &p) || p.dir == NULL)
         return false;
-    struct node *n = object_of(b, &p);
+    struct node *n = removed_of(b, &p);
     if (n == NULL || n->a.type != TYPE_DIRECTORY || !n->is_complete || n->count != 0 ||
         !may_remove(b, op, p.dir, n))
         return false;
@@ -591,7 +612,7 @@ static bool rename_op(struct batch *b, const struct op *op, struct op_result *re
         to.known != ABSENT || !may_add(b, op, to.dir) ||
         (to.dir->ino == INO_ROOT && to.name[0] == '.'))
         return false;
-    struct node *n = object_of(b, &from);
+    struct node *n = removed_of(b, &from);
     if (n == NULL || n->a.type == TYPE_DIRECTORY || n->a.nlink != 1 ||
         !may_remove(b, op, from.dir, n) || !is_ours_alone(b, from.dir) ||
         !is_ours_alone(b, to.dir) || !is_ours_alone(b, n))

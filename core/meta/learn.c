@@ -13,7 +13,8 @@
 #include <errno.h>
 #include <string.h>
 
-#define STREAM_ENTRIES 4096 /* a directory with more is not streamed into */
+#define STREAM_ENTRIES 4096   /* a directory with more is not streamed into */
+#define LISTED_MAX     100000 /* one with more is not known whole */
 
 static bool is_exclusive(const struct op *op)
 {
@@ -188,41 +189,85 @@ static void keep_listing(struct batch *b, const struct op_result *res)
     b->listed_early = b->early;
 }
 
-/* A whole directory in one page: its entries are known, with their attributes. */
-static void learn_listing(struct batch *b, const struct op *op, const struct op_result *res,
-                          uint64_t since)
+/* Is it the page behind the one that was learned last?  What this process did in between is in what
+ * it knows; what others did has ended that. */
+static bool continues(const struct batch *b, const struct op *op, const struct node *dir)
 {
-    const uint8_t *p = res->extra.data, *end = p + res->extra.len;
-    if (op->off != 0 || res->extra.len < 8 || get_be64(p) != 0 || !res->has_attr)
-        return;
-    struct node *dir = overlay_learn(b->overlay, res->ino, &res->attr, since);
-    if (dir == NULL)
-        return;
-    overlay_start_listing(b->overlay, dir);
-    for (p += 8; end - p >= 2;) {
+    const struct reading *r = &b->reading;
+    return dir != NULL && dir->ino == r->dir && dir->listing == r->listing &&
+           op->off == r->cursor && op->path2 != NULL && strcmp(op->path2, r->last) == 0 &&
+           dir->count <= LISTED_MAX;
+}
+
+/* The entries of a page, with their attributes.  NULL: not all of them. */
+static struct node *learn_page(struct batch *b, struct node *dir, const struct buf *page,
+                               uint64_t since)
+{
+    const uint8_t *p = page->data + 8, *end = page->data + page->len;
+    uint64_t dir_ino = dir->ino;
+    while (end - p >= 2) {
         size_t n = get_be16(p);
         const char *name = (const char *)p + 2;
-        if ((size_t)(end - p) < 2 + n + 9 + 2)
-            return;
+        if ((size_t)(end - p) < 2 + n + 9 + 2 || n > NAME_LEN_MAX)
+            return NULL;
         const uint8_t *entry = p + 2 + n;
         size_t raw = get_be16(entry + 9);
         if ((size_t)(end - entry) < 11 + raw)
-            return;
+            return NULL;
         struct attr a;
         uint64_t ino = get_be64(entry + 1);
         if (!overlay_add(b->overlay, dir, name, n, entry[0], ino))
-            return;
+            return NULL;
         if (raw > 0 && attr_decode(entry + 11, raw, &a) == 0) {
             if (overlay_learn(b->overlay, ino, &a, since) == NULL)
-                return;
-            dir = overlay_node(b->overlay, res->ino);
+                return NULL;
+            dir = overlay_node(b->overlay, dir_ino);
             if (dir == NULL)
-                return;
+                return NULL;
         }
+        memcpy(b->reading.last, name, n);
+        b->reading.last[n] = '\0';
         p = entry + 11 + raw;
     }
+    return dir;
+}
+
+/* A directory whose pages were all learned is known whole, as of the first of them. */
+static void learn_listing(struct batch *b, const struct op *op, const struct op_result *res,
+                          uint64_t since)
+{
+    struct reading *r = &b->reading;
+    if (res->extra.len < 8 || !res->has_attr)
+        return;
+    struct node *dir = overlay_node(b->overlay, res->ino);
+    if (op->off != 0 && !continues(b, op, dir))
+        return;
+    uint64_t cursor = get_be64(res->extra.data);
+    bool was_complete = dir != NULL && dir->is_complete;
+    uint64_t was_told = was_complete ? dir->told_ns : 0;
+    dir = overlay_learn(b->overlay, res->ino, &res->attr, since);
+    if (dir == NULL)
+        return;
+    if (op->off == 0) {
+        if (cursor == 0 || !was_complete) /* else it stays complete, and pages are added */
+            overlay_start_listing(b->overlay, dir);
+        *r = (struct reading){.listing = dir->listing, .told_ns = dir->told_ns};
+    }
+    if (was_complete)
+        dir->told_ns = was_told;
+    r->dir = 0;
+    dir = learn_page(b, dir, &res->extra, since);
+    if (dir == NULL)
+        return;
+    if (cursor != 0) {
+        r->dir = dir->ino;
+        r->cursor = cursor;
+        return;
+    }
+    dir->told_ns = r->told_ns;
     overlay_set_complete(b->overlay, dir);
-    keep_listing(b, res);
+    if (op->off == 0)
+        keep_listing(b, res);
 }
 
 /* Between single names of known directories; whatever else it was, all knowledge ends. */
