@@ -40,29 +40,58 @@ struct draining {
     bool again; /* the queue went back to an older group */
 };
 
-/* The records of the group's pack get its size, which is final from here on. */
-static int seal(struct batch *b, struct flight *f)
+/* Gives each record of the group's pack to fn; how many there are. */
+static size_t each_packed(const struct flight *f, void (*fn)(struct record *r, uint32_t *size),
+                          uint32_t *size)
 {
-    uint8_t enc[RECORD_BYTES];
-    if (f->g.pack == 0)
-        return 0;
-    f->pack = (struct engine_pack){.id = f->g.pack};
-    int rc = b->hooks.seal != NULL ? b->hooks.seal(b->hooks.ctx, f->g.pack, &f->pack.size) : -EIO;
-    for (size_t i = 0; rc == 0 && i < f->g.n; i++) {
-        struct op *op = &f->g.ops[i];
+    size_t count = 0;
+    for (size_t i = 0; i < f->g.n; i++) {
+        const struct op *op = &f->g.ops[i];
         if (op->pack != f->g.pack)
             continue;
         uint8_t *data = (uint8_t *)(uintptr_t)op->data; /* in the queue's own file */
         uint32_t at = op->kind == OP_MAKE ? ATTR_BYTES : 0;
         for (; at + 4 + RECORD_BYTES <= op->data_len; at += 4 + RECORD_BYTES) {
             struct record r;
+            uint8_t enc[RECORD_BYTES];
             if (record_decode(data + at + 4, RECORD_BYTES, &r) < 0 || r.id != f->g.pack)
                 continue;
-            r.size = f->pack.size;
+            fn(&r, size);
             record_encode(&r, enc);
             memcpy(data + at + 4, enc, sizeof(enc));
+            count++;
         }
     }
+    return count;
+}
+
+static void set_size(struct record *r, uint32_t *size)
+{
+    r->size = *size;
+}
+
+static void get_size(struct record *r, uint32_t *size)
+{
+    *size = r->size;
+}
+
+/* The records of the group's pack get its size, which is final from here on. */
+static int seal(struct batch *b, struct flight *f)
+{
+    uint32_t size = 0;
+    if (f->g.pack == 0)
+        return 0;
+    int rc = b->hooks.seal != NULL ? b->hooks.seal(b->hooks.ctx, f->g.pack, &size) : -EIO;
+    if (rc == -ENOENT) {
+        /* Who drained before us was killed after the batch was applied and removed again what was
+         * in the pack: the records know the size, and the store that it has them. */
+        if (each_packed(f, get_size, &size) == 0)
+            return 0;
+        rc = size != UINT32_MAX ? 0 : rc;
+    } else if (rc == 0) {
+        each_packed(f, set_size, &size);
+    }
+    f->pack = (struct engine_pack){.id = f->g.pack, .size = size};
     f->rq.packs = &f->pack;
     f->rq.npacks = 1;
     return rc;

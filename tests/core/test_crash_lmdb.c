@@ -10,49 +10,33 @@
  * change.
  */
 #include "core/lmdb/kv.h"
-#include "core/meta/engine.h"
-#include "core/store/store.h"
-#include "tests/lib/writer.h"
+#include "tests/lib/crash.h"
 
 #include <CUnit/Basic.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#define WRITERS   4
 #define SMALL_MAP (256 << 10)
 
 static char top[300];
-static uint64_t seed;
-static int kills = 300;
+static int kills;
 
-static uint32_t draw(uint32_t n)
+static void begin_anew(void)
 {
-    seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return (uint32_t)(seed >> 33) % n;
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st, (void)type, (void)ftw;
-    return remove(path);
-}
-
-static void remove_tree(const char *path)
-{
-    nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    static const char *const parts[] = {"meta", "store", "cache"};
+    char path[350];
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        snprintf(path, sizeof(path), "%s/%s", top, parts[i]);
+        crash_remove(path);
+    }
 }
 
 static int setup(void)
@@ -64,229 +48,33 @@ static int setup(void)
 
 static int teardown(void)
 {
-    remove_tree(top);
+    crash_remove(top);
     return 0;
-}
-
-/* --- a volume: metadata, store and staging in directories of their own
- * ---------------------------- */
-
-struct volume {
-    char url[400], store[400], cache[400];
-};
-
-static void volume_at(struct volume *vol, const char *meta, const char *store, const char *cache)
-{
-    snprintf(vol->url, sizeof(vol->url), "lmdb://%s", meta);
-    snprintf(vol->store, sizeof(vol->store), "%s/", store);
-    snprintf(vol->cache, sizeof(vol->cache), "%s", cache);
-}
-
-static struct vfs *volume_mount(const struct volume *vol)
-{
-    char err[400];
-    struct vfs *v = NULL;
-    struct config c = {
-        .meta = (char *)vol->url, .prefix = (char *)"/jfs", .cache_dir = (char *)vol->cache};
-    if (vfs_mount(&c, &v, err, sizeof(err)) < 0)
-        fprintf(stderr, "mount: %s\n", err);
-    return v;
-}
-
-static struct vfs *volume_new(const struct volume *vol)
-{
-    struct setting s = {.block_kib = 64, .meta_version = 1, .dir_stats = true};
-    struct buf json = {0};
-    struct engine *e = NULL;
-    char err[400] = "";
-    strcpy(s.name, "crash");
-    strcpy(s.uuid, "77a5a1d2-0c1f-4b53-8d0e-3f5c2b9e6d10");
-    strcpy(s.storage, "file");
-    strcpy(s.compression, "none");
-    strcpy(s.min_client, "1.1.0-A");
-    snprintf(s.bucket, sizeof(s.bucket), "%s", vol->store);
-    if (engine_open(vol->url, &e, err, sizeof(err)) < 0 || setting_print(&s, &json) < 0 ||
-        store_format(&s, err, sizeof(err)) < 0 || e->ops->format(e, &json, false) < 0) {
-        fprintf(stderr, "format: %s %s\n", err, e != NULL ? e->ops->error(e) : "");
-        return NULL;
-    }
-    e->ops->close(e);
-    buf_free(&json);
-    return volume_mount(vol);
-}
-
-/* What `jfspre fsck` says: nothing but blocks that a killed writer stored and never named. */
-static bool is_clean(const struct volume *vol)
-{
-    const char *b = getenv("B");
-    char cmd[1500], line[500];
-    bool clean = true;
-    snprintf(cmd, sizeof(cmd), "'%s/jfspre' fsck '%s' --all 2>&1", b != NULL ? b : "build",
-             vol->url);
-    FILE *f = popen(cmd, "r");
-    while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
-        if (strncmp(line, "warning: leak", 13) == 0 || strncmp(line, "crash: ", 7) == 0)
-            continue;
-        fprintf(stderr, "fsck: %s", line);
-        clean = false;
-    }
-    return f != NULL && pclose(f) == 0 && clean;
-}
-
-/* --- kill -9
- * --------------------------------------------------------------------------------------- */
-
-struct writer {
-    pid_t pid;
-    int pipe;
-    struct model model;
-    struct deed last; /* heard */
-    bool heard;
-};
-
-static bool start(struct vfs *v, struct writer *w)
-{
-    int p[2];
-    if (pipe(p) != 0)
-        return false;
-    uint64_t mine = seed + draw(1 << 30);
-    vfs_before_fork(v);
-    w->pid = fork();
-    vfs_after_fork(v, w->pid == 0);
-    if (w->pid == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        signal(SIGPIPE, SIG_DFL);
-        close(p[0]);
-        writer_run(v, &w->model, mine, p[1]);
-        _exit(3);
-    }
-    close(p[1]);
-    w->pipe = p[0];
-    w->heard = false;
-    return w->pid > 0;
-}
-
-static void show(const struct writer *w, const char *what, const struct deed *d)
-{
-    if (getenv("CRASH_LOG") != NULL)
-        fprintf(stderr, "%u: %sdeed %d %s %s off %u len %u seed %u\n", w->model.writer, what,
-                d->kind, d->a, d->b, d->off, d->len, d->seed);
-}
-
-/* Takes what it says; false at the end of it. */
-static bool hear(struct writer *w, int *failed)
-{
-    struct deed d[64];
-    ssize_t n = read(w->pipe, d, sizeof(d));
-    for (ssize_t i = 0; i < n / (ssize_t)sizeof(*d); i++) {
-        if (d[i].done && d[i].code < 0) {
-            fprintf(stderr, "writer %u: deed %d (%s %s): %s\n", w->model.writer, d[i].kind, d[i].a,
-                    d[i].b, strerror(-d[i].code));
-            ++*failed;
-        } else if (d[i].done) {
-            show(w, "", &d[i]);
-            model_apply(&w->model, &d[i]);
-        }
-        w->last = d[i];
-        w->heard = true;
-    }
-    return n > 0;
-}
-
-static void hear_all(struct writer *w, int ms, int *failed)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    int64_t end = t.tv_sec * 1000 + t.tv_nsec / 1000000 + ms;
-    for (int left = ms; left >= 0;) {
-        struct pollfd p[WRITERS];
-        for (int i = 0; i < WRITERS; i++)
-            p[i] = (struct pollfd){.fd = w[i].pid > 0 ? w[i].pipe : -1, .events = POLLIN};
-        poll(p, WRITERS, left);
-        for (int i = 0; i < WRITERS; i++) {
-            if ((p[i].revents & POLLIN) != 0)
-                hear(&w[i], failed);
-        }
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        left = (int)(end - (t.tv_sec * 1000 + t.tv_nsec / 1000000));
-    }
-}
-
-/* Kills it and asks the volume for all that it was told. */
-static bool reap(struct vfs *v, struct writer *w, int *failed)
-{
-    char why[900] = "";
-    int status;
-    kill(w->pid, SIGKILL);
-    waitpid(w->pid, &status, 0);
-    w->pid = 0;
-    while (hear(w, failed))
-        continue;
-    close(w->pipe);
-    show(w, w->last.done ? "killed after " : "killed in ", &w->last);
-    bool held = w->heard && !w->last.done ? model_settle(&w->model, &w->last, v, why, sizeof(why))
-                                          : model_holds(&w->model, v, why, sizeof(why));
-    if (!held)
-        fprintf(stderr, "writer %u: %s\n", w->model.writer, why);
-    return held && WIFSIGNALED(status);
 }
 
 static void test_kill(void)
 {
-    static struct writer w[WRITERS];
-    char meta[350], store[350], cache[350];
-    struct volume vol;
-    int failed = 0;
+    char url[350];
+    struct crash_volume vol;
+    struct crash_count count;
+    const struct crash_plan plan = {.kills = kills, .writers = CRASH_WRITERS};
 
-    snprintf(meta, sizeof(meta), "%s/meta", top);
-    snprintf(store, sizeof(store), "%s/store", top);
-    snprintf(cache, sizeof(cache), "%s/cache", top);
-    volume_at(&vol, meta, store, cache);
+    snprintf(url, sizeof(url), "lmdb://%s/meta", top);
+    crash_volume_at(&vol, url, top);
     kv_first_map(SMALL_MAP);
-    struct vfs *v = volume_new(&vol);
+    struct vfs *v = crash_volume_new(&vol);
     CU_ASSERT_PTR_NOT_NULL_FATAL(v);
-    struct vfs_loc shared = {.base = INO_ROOT, .path = "shared"};
-    CU_ASSERT_EQUAL(vfs_mkdir(v, &shared, 0777), 0);
-    for (unsigned i = 0; i < WRITERS; i++) {
-        char name[16];
-        struct vfs_loc dir = {.base = INO_ROOT, .path = name};
-        snprintf(name, sizeof(name), "w%u", i);
-        w[i].model.writer = i;
-        CU_ASSERT_EQUAL(vfs_mkdir(v, &dir, 0777), 0);
-        CU_ASSERT_TRUE_FATAL(start(v, &w[i]));
-    }
-    for (int done = 0; done < kills && failed == 0;) {
-        hear_all(w, (int)draw(12), &failed);
-        /* mostly one, now and then all at once */
-        uint32_t first = draw(WRITERS), n = draw(20) == 0 ? WRITERS : 1;
-        for (uint32_t i = 0; i < n; i++) {
-            struct writer *x = &w[(first + i) % WRITERS];
-            done++;
-            failed += !reap(v, x, &failed);
-        }
-        if (n == WRITERS && done % 3 == 0)
-            failed += !is_clean(&vol);
-        for (uint32_t i = 0; i < n; i++)
-            failed += !start(v, &w[(first + i) % WRITERS]);
-    }
-    for (int i = 0; i < WRITERS; i++)
-        failed += !reap(v, &w[i], &failed);
-    CU_ASSERT_EQUAL(failed, 0);
-    CU_ASSERT(is_clean(&vol));
-    for (int i = 0; i < WRITERS; i++)
-        model_free(&w[i].model);
+    CU_ASSERT(crash_run(&vol, v, &plan, &count));
     vfs_unmount(v);
     kv_first_map(0);
-    remove_tree(meta);
-    remove_tree(store);
-    remove_tree(cache);
+    begin_anew();
 }
 
 /* --- a full cache disk
  * ------------------------------------------------------------------------------ */
 
 /* In a process of its own, since a page that the disk has no room for would be SIGBUS. */
-static int fill_cache(const struct volume *vol)
+static int fill_cache(const struct crash_volume *vol)
 {
     enum { MOST = 3000 };
     static struct vfs_fd f[MOST];
@@ -294,7 +82,7 @@ static int fill_cache(const struct volume *vol)
     static char zeros[1 << 20], back[100];
     struct rlimit limit = {.rlim_cur = MOST + 100, .rlim_max = MOST + 100};
     struct iovec big = {zeros, sizeof(zeros)}, small = {back, sizeof(back)};
-    struct vfs *v = volume_new(vol);
+    struct vfs *v = crash_volume_new(vol);
     int n = 0, rc = 0;
     if (v == NULL)
         return 1;
@@ -323,17 +111,16 @@ static int fill_cache(const struct volume *vol)
         vfs_close(v, fd[0], &f[0]) != 0)
         return 5;
     vfs_unmount(v);
-    return is_clean(vol) ? 0 : 6;
+    return crash_is_clean(vol) ? 0 : 6;
 }
 
 static void test_full_cache(void)
 {
-    char meta[350], store[350], cache[350];
-    struct volume vol;
-    snprintf(meta, sizeof(meta), "%s/meta", top);
-    snprintf(store, sizeof(store), "%s/store", top);
+    char url[350], cache[350];
+    struct crash_volume vol;
+    snprintf(url, sizeof(url), "lmdb://%s/meta", top);
     snprintf(cache, sizeof(cache), "%s/cache", top);
-    volume_at(&vol, meta, store, cache);
+    crash_volume_at(&vol, url, top);
     mkdir(cache, 0700);
     if (mount("none", cache, "tmpfs", 0, "size=1m") != 0) {
         printf("(no disk can be mounted: %s; left out) ", strerror(errno));
@@ -347,18 +134,13 @@ static void test_full_cache(void)
     CU_ASSERT_FALSE(WIFSIGNALED(status));
     CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     CU_ASSERT_EQUAL(umount(cache), 0);
-    remove_tree(meta);
-    remove_tree(store);
-    remove_tree(cache);
+    begin_anew();
 }
 
 int main(void)
 {
-    const char *text = getenv("CRASH_KILLS");
-    if (text != NULL)
-        kills = atoi(text);
-    text = getenv("CRASH_SEED");
-    seed = text != NULL ? strtoull(text, NULL, 0) : (uint64_t)time(NULL) / 86400;
+    uint64_t seed = crash_seed();
+    kills = crash_kills(300);
     printf("%d kills, seed %llu; CRASH_KILLS and CRASH_SEED choose others\n", kills,
            (unsigned long long)seed);
     CU_initialize_registry();

@@ -2,6 +2,7 @@
  * core/meta on a real Redis: which volumes are used, how the setting is followed, ids that are
  * never given twice, and what happens when the server goes away in the middle.
  */
+#include "core/meta/meta_internal.h"
 #include "tests/lib/volume.h"
 
 #include <CUnit/Basic.h>
@@ -531,6 +532,47 @@ static void test_fork(void)
     CU_ASSERT_EQUAL(in_db(shared, db, "HLEN %s", "sliceRef"), 0);
 }
 
+enum { FORK_IDS = 20 };
+
+static void take_inodes(struct meta *m, uint64_t out[FORK_IDS])
+{
+    for (int i = 0; i < FORK_IDS; i++)
+        CU_ASSERT_EQUAL(meta_new_inode(m, &out[i]), 0);
+}
+
+/* Also the range that was taken ahead stays the parent's. */
+static void test_fork_ahead(void)
+{
+    int db = fresh_db(shared), p[2];
+    struct meta *m = volume_open(shared, db, "&inode_batch=8&inode_low_watermark=7");
+    uint64_t ours[FORK_IDS], theirs[FORK_IDS] = {0}, first;
+
+    for (int i = 0; i < 3; i++)
+        CU_ASSERT_EQUAL(meta_new_inode(m, &first), 0);
+    meta_lock(m);
+    meta_prime_ids(m);
+    meta_unlock(m);
+    CU_ASSERT_EQUAL_FATAL(pipe(p), 0);
+    fflush(stdout);
+    meta_before_fork(m);
+    pid_t pid = fork();
+    if (pid == 0) {
+        meta_after_fork(m);
+        take_inodes(m, theirs);
+        _exit(write(p[1], theirs, sizeof(theirs)) != sizeof(theirs));
+    }
+    meta_after_fork_parent(m);
+    take_inodes(m, ours);
+    CU_ASSERT_EQUAL(read(p[0], theirs, sizeof(theirs)), (ssize_t)sizeof(theirs));
+    CU_ASSERT_EQUAL(waitpid(pid, NULL, 0), pid);
+    for (int i = 0; i < FORK_IDS; i++)
+        for (int j = 0; j < FORK_IDS; j++)
+            CU_ASSERT_NOT_EQUAL(ours[i], theirs[j]);
+    close(p[0]);
+    close(p[1]);
+    meta_close(m);
+}
+
 enum { THREADS = 4, EACH = 60 };
 
 static void *make_many(void *arg)
@@ -702,7 +744,7 @@ static void test_full_and_read_only(void)
 #define CASES(X) \
     X(urls) X(not_there) X(not_formatted) X(foreign_setting) X(refused_features) X(format) \
     X(ids) X(calls) X(damaged_keys) X(setting_is_followed) X(other_volume) X(destroyed_volume) \
-    X(forget) X(fork) X(threads) X(restart) X(restart_empty) X(killed_in_the_middle) \
+    X(forget) X(fork) X(fork_ahead) X(threads) X(restart) X(restart_empty) X(killed_in_the_middle) \
     X(full_and_read_only)
 /* clang-format on */
 

@@ -177,12 +177,19 @@ void model_apply(struct model *m, const struct deed *d)
 /* --- the volume ----------------------------------------------------------------------------------
  */
 
+/* In a writer: the directory that it made, as if it were the working directory. */
+static char own_dir[32];
+static uint64_t own_ino;
+
 static struct vfs_loc *at(const char *path)
 {
     static struct vfs_loc loc[2];
     static unsigned next;
     struct vfs_loc *l = &loc[next++ % 2];
+    size_t n = strlen(own_dir);
     *l = (struct vfs_loc){.base = INO_ROOT, .path = path};
+    if (own_ino != 0 && strncmp(path, own_dir, n) == 0 && path[n] == '/')
+        *l = (struct vfs_loc){.base = own_ino, .path = path + n + 1};
     return l;
 }
 
@@ -298,6 +305,12 @@ bool model_holds(const struct model *m, struct vfs *v, char *why, size_t len)
             return false;
     }
     int a = listed(m, v, dir, why, len), b = a >= 0 ? listed(m, v, "shared", why, len) : -1;
+    for (int i = 0; b >= 0 && i < WRITER_NAMES; i++) {
+        if (m->name[i].name[0] == '\0' || m->file[m->name[i].file].type != TYPE_DIRECTORY)
+            continue;
+        a += b;
+        b = listed(m, v, m->name[i].name, why, len);
+    }
     if (b >= 0 && a + b != names)
         snprintf(why, len, "%d names listed, not %d", a + b, names);
     return b >= 0 && a + b == names;
@@ -428,23 +441,52 @@ static int carry_out(struct vfs *v, const struct deed *d)
     }
 }
 
-static void new_name(const struct model *m, uint64_t *state, char out[32])
+/* own: the directory that this process made, or "". */
+static void new_name(const struct model *m, uint64_t *state, const char *own, char out[32])
 {
     do {
-        if (below(state, 3) == 0)
+        if (*own != '\0' && below(state, 3) != 0)
+            snprintf(out, 32, "%.20s/%u", own, below(state, 1000));
+        else if (below(state, 3) == 0)
             snprintf(out, 32, "shared/%u-%u", m->writer, below(state, 1000));
         else
             snprintf(out, 32, "w%u/%u", m->writer, below(state, 1000));
     } while (find((struct model *)m, out) != NULL);
 }
 
-/* Of a type, or of any that is no directory (0). */
-static bool old_name(const struct model *m, uint64_t *state, uint8_t type, char out[32])
+static bool is_empty(const struct model *m, const char *dir)
+{
+    size_t n = strlen(dir);
+    for (int i = 0; i < WRITER_NAMES; i++) {
+        if (strncmp(m->name[i].name, dir, n) == 0 && m->name[i].name[n] == '/')
+            return false;
+    }
+    return true;
+}
+
+static int names_used(const struct model *m)
+{
+    int used = 0;
+    for (int i = 0; i < WRITER_NAMES; i++)
+        used += m->name[i].name[0] != '\0';
+    return used;
+}
+
+/* Names are read again after each kill. */
+static bool is_full(const struct model *m)
+{
+    return names_used(m) > (m->is_quick ? 20 : WRITER_NAMES - 8);
+}
+
+/* Of a type, or of any that is no directory (0); below dir, or anywhere (""). */
+static bool old_name(const struct model *m, uint64_t *state, uint8_t type, const char *dir,
+                     char out[32])
 {
     for (int try = 0; try < 100; try++) {
         const struct model_name *n = &m->name[below(state, WRITER_NAMES)];
         uint8_t is = m->file[n->file].type;
-        if (n->name[0] == '\0' || (type != 0 ? is != type : is == TYPE_DIRECTORY))
+        if (n->name[0] == '\0' || (type != 0 ? is != type : is == TYPE_DIRECTORY) ||
+            strncmp(n->name, dir, strlen(dir)) != 0)
             continue;
         memcpy(out, n->name, 32);
         return true;
@@ -452,51 +494,78 @@ static bool old_name(const struct model *m, uint64_t *state, uint8_t type, char 
     return false;
 }
 
-static bool draw_deed(const struct model *m, uint64_t *state, struct deed *d)
+static bool draw_deed(const struct model *m, uint64_t *state, const char *own, struct deed *d)
 {
     static const uint8_t wants[DEED_KINDS] = {
         [DEED_REPLACE] = TYPE_FILE,   [DEED_APPEND] = TYPE_FILE, [DEED_PATCH] = TYPE_FILE,
         [DEED_TRUNCATE] = TYPE_FILE,  [DEED_LINK] = TYPE_FILE,   [DEED_UNLINK_OPEN] = TYPE_FILE,
         [DEED_RMDIR] = TYPE_DIRECTORY};
     static const uint32_t lengths[] = {10, 300, 5000, 70000, 150000};
-    int used = 0;
-    for (int i = 0; i < WRITER_NAMES; i++)
-        used += m->name[i].name[0] != '\0';
     memset(d, 0, sizeof(*d));
+    bool quick = m->is_quick && *own != '\0' && below(state, 10) != 0;
     d->kind = (uint8_t)below(state, DEED_KINDS);
-    d->len = below(state, lengths[below(state, 5)]);
+    if (quick)
+        d->kind = below(state, 2) == 0 ? DEED_CREATE : DEED_UNLINK;
+    d->len = below(state, lengths[below(state, quick ? 3 : 5)]);
     d->off = below(state, lengths[below(state, 5)]);
     d->seed = below(state, 100000);
     bool makes = d->kind == DEED_CREATE || d->kind == DEED_MKDIR || d->kind == DEED_SYMLINK;
-    if ((makes || d->kind == DEED_LINK) && used > WRITER_NAMES - 8)
+    if ((makes || d->kind == DEED_LINK) && is_full(m))
         return false;
     if (makes)
-        new_name(m, state, d->a);
-    else if (!old_name(m, state, wants[d->kind], d->a))
+        new_name(m, state, d->kind == DEED_MKDIR ? "" : own, d->a);
+    else if (!old_name(m, state, wants[d->kind], quick ? own : "", d->a))
+        return false;
+    if (d->kind == DEED_RMDIR && (strcmp(d->a, own) == 0 || !is_empty(m, d->a)))
         return false;
     if (d->kind == DEED_SYMLINK)
         snprintf(d->b, sizeof(d->b), "nowhere/%u", d->seed);
     if (d->kind == DEED_RENAME && below(state, 2) == 0)
-        return old_name(m, state, 0, d->b);
+        return old_name(m, state, 0, "", d->b);
     if (d->kind == DEED_EXCHANGE)
-        return old_name(m, state, 0, d->b);
+        return old_name(m, state, 0, "", d->b);
     if (d->kind == DEED_RENAME || d->kind == DEED_LINK)
-        new_name(m, state, d->b);
+        new_name(m, state, own, d->b);
     return true;
+}
+
+/* false: it is over. */
+static bool do_deed(struct vfs *v, struct model *m, struct deed *d, int pipe)
+{
+    if (write(pipe, d, sizeof(*d)) != sizeof(*d))
+        return false;
+    d->code = carry_out(v, d);
+    d->done = true;
+    if (d->code < 0)
+        fprintf(stderr, "writer %u: %s\n", m->writer, vfs_error(v));
+    if (write(pipe, d, sizeof(*d)) != sizeof(*d) || d->code < 0)
+        return false;
+    model_apply(m, d);
+    return true;
+}
+
+static void make_own(struct vfs *v, struct model *m, uint64_t *seed, int pipe)
+{
+    struct deed d = {.kind = DEED_MKDIR};
+    struct vfs_stat st;
+    if (is_full(m))
+        return;
+    do
+        snprintf(own_dir, sizeof(own_dir), "w%u/d%u", m->writer, below(seed, 100000));
+    while (find(m, own_dir) != NULL);
+    memcpy(d.a, own_dir, sizeof(own_dir));
+    if (do_deed(v, m, &d, pipe) && vfs_stat(v, at(own_dir), true, &st) == 0)
+        own_ino = st.ino;
+    else
+        own_dir[0] = '\0';
 }
 
 void writer_run(struct vfs *v, struct model *m, uint64_t seed, int pipe)
 {
     struct deed d;
+    make_own(v, m, &seed, pipe);
     for (;;) {
-        if (!draw_deed(m, &seed, &d))
-            continue;
-        if (write(pipe, &d, sizeof(d)) != sizeof(d))
+        if (draw_deed(m, &seed, own_dir, &d) && !do_deed(v, m, &d, pipe))
             return;
-        d.code = carry_out(v, &d);
-        d.done = true;
-        if (write(pipe, &d, sizeof(d)) != sizeof(d) || d.code < 0)
-            return;
-        model_apply(m, &d);
     }
 }

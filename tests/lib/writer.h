@@ -52,6 +52,7 @@ struct model_file { /* what names lead to */
 
 struct model {
     unsigned writer; /* its names are in directory wN and in "shared", where they begin with N- */
+    bool is_quick;   /* mostly small files that come and go in a directory of its own */
     struct model_file file[WRITER_NAMES];
     struct model_name {
         char name[32]; /* "" : unused */
@@ -66,7 +67,8 @@ bool model_holds(const struct model *m, struct vfs *v, char *why, size_t len);
 /* After a kill during *d: takes the outcome that the volume shows into the model. */
 bool model_settle(struct model *m, const struct deed *d, struct vfs *v, char *why, size_t len);
 
-/* Draws deeds and does them; returns at an error only, which it has told. */
+/* Makes a directory of its own, where changes may be acknowledged early, then draws deeds and does
+ * them; returns at an error only, which it has told. */
 void writer_run(struct vfs *v, struct model *m, uint64_t seed, int pipe);
 
 #endif
