@@ -34,8 +34,8 @@ struct draining {
     struct queue *q;
     struct flight flight[WINDOW];
     size_t first, n;
-    uint64_t at;    /* next group to send; 0: the queue's first */
-    uint64_t force; /* sequence number that is sent whatever the store remembers */
+    struct queue_place next; /* group to send; nowhere: the queue's first */
+    uint64_t force;          /* sequence number that is sent whatever the store remembers */
     int rc;
     bool again; /* the queue went back to an older group */
 };
@@ -49,7 +49,7 @@ static size_t each_packed(const struct flight *f, void (*fn)(struct record *r, u
         const struct op *op = &f->g.ops[i];
         if (op->pack != f->g.pack)
             continue;
-        uint8_t *data = (uint8_t *)(uintptr_t)op->data; /* in the queue's own file */
+        uint8_t *data = (uint8_t *)(uintptr_t)op->data; /* of the copy */
         uint32_t at = op->kind == OP_MAKE ? ATTR_BYTES : 0;
         for (; at + 4 + RECORD_BYTES <= op->data_len; at += 4 + RECORD_BYTES) {
             struct record r;
@@ -113,7 +113,7 @@ static bool send_one(struct draining *d)
     struct engine *e = d->b->m->engine;
 
     memset(f, 0, sizeof(*f));
-    int rc = queue_batch(d->q, d->at, &f->g);
+    int rc = queue_batch(d->q, &d->next, &f->g);
     if (rc == 1) {
         f->res = calloc(f->g.n + 1, sizeof(*f->res));
         rc = f->res == NULL ? -ENOMEM : seal(d->b, f);
@@ -125,7 +125,7 @@ static bool send_one(struct draining *d)
             d->rc = meta_fail(d->b->m, rc, "pending changes: %s", strerror(-rc));
         return false;
     }
-    d->at = f->g.end;
+    d->next = f->g.next;
     f->rq.env = &d->b->env;
     f->rq.ops = f->g.ops;
     f->rq.n = f->g.n;
@@ -237,7 +237,7 @@ static void run(struct draining *d, struct engine_request *call)
     struct engine *e = d->b->m->engine;
     bool more = true;
 
-    d->at = 0;
+    d->next.at = 0;
     d->again = false;
     d->rc = 0;
     while (more || d->n > 0) {

@@ -45,6 +45,7 @@ static int lay_out(void *at, void *ctx)
     p->first = p->head = p->tail = QUEUE_DATA;
     p->next_seq = 1;
     p->backed = QUEUE_DATA + BACKED_AT_ONCE;
+    atomic_thread_fence(memory_order_release);
     p->magic = QUEUE_MAGIC;
     return 0;
 }
@@ -182,15 +183,41 @@ static struct queue_frame *frame_at(const struct queue *q, uint64_t at)
     return (struct queue_frame *)((uint8_t *)q->p + at);
 }
 
-/* Its holder was killed inside. */
+static uint32_t count_frames(const struct queue *q, uint64_t group)
+{
+    uint64_t end = queue_group_at(q, group)->end;
+    uint32_t n = 0;
+    for (uint64_t at = group + sizeof(struct queue_group); at < end; n++) {
+        uint32_t bytes = frame_at(q, at)->bytes_in_all;
+        if (bytes < sizeof(struct queue_frame))
+            break; /* damaged; who reads the group says so */
+        at += bytes;
+    }
+    return n;
+}
+
+/* Its holder was killed inside: a fold is undone; appending, closing a group and emptying the file
+ * are carried on to their end. */
 static void repair(struct queue *q)
 {
     struct queue_page *p = q->p;
     if (p->undo_len != 0)
         memcpy((uint8_t *)p + p->undo_at, p->undo, p->undo_len);
     p->undo_len = 0;
-    if (p->open != 0)
-        p->tail = queue_group_at(q, p->open)->end;
+    if (p->open != 0) {
+        struct queue_group *g = queue_group_at(q, p->open);
+        p->tail = g->end;
+        g->ops = count_frames(q, p->open);
+        if (g->seq != 0)
+            p->open = 0;
+    }
+    if (p->head > p->tail)
+        p->head = p->tail;
+    if (p->first > p->head)
+        p->first = p->head;
+    for (uint64_t at = p->first; at < p->tail; at = queue_group_at(q, at)->end)
+        if (queue_group_at(q, at)->seq >= p->next_seq)
+            p->next_seq = queue_group_at(q, at)->seq + 1;
     queue_count_waiting(q);
 }
 

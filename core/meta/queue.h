@@ -24,9 +24,8 @@
 #include "core/meta/board.h"
 #include "core/op/op.h"
 
-#define QUEUE_BYTES     (64u << 20) /* addresses; memory is taken as it is used */
-#define QUEUE_ID_MAX    33
-#define QUEUE_GROUP_OPS 4096 /* at most in a group */
+#define QUEUE_BYTES  (64u << 20) /* addresses; memory is taken as it is used */
+#define QUEUE_ID_MAX 33
 
 struct queue;
 
@@ -92,17 +91,25 @@ void queue_tidy(struct queue *q, bool all);
 int queue_begin(struct queue *q, unsigned ms);
 void queue_end(struct queue *q);
 
-/* One closed group: its ops point into the mapping and into *g, until queue_group_free(). */
+/* Where a group begins.  It means nothing any more when the file was emptied since. */
+struct queue_place {
+    uint64_t at; /* offset; 0: nowhere */
+    uint32_t use;
+};
+
+/* A copy of one closed group, until queue_batch_free(): who is stopped while it has it may find the
+ * file used anew. */
 struct queue_batch {
-    uint64_t at, end; /* offsets */
+    struct queue_place place, next; /* its own, of the one behind it */
     uint64_t seq;
     uint64_t pack;
     size_t n;
     struct op *ops;
+    uint8_t *bytes; /* what they point to */
 };
-/* The group at offset `at` (0: the first one not sent), the open one closed if need be.  1: *g is
- * set, g->end is where the next one begins; 0: nothing is left; -EIO: damaged; -ENOMEM. */
-int queue_batch(struct queue *q, uint64_t at, struct queue_batch *g);
+/* The group at `place`; NULL, or a place that means nothing: the first one not sent.  The open one
+ * is closed if need be.  1: *g is set; 0: nothing is left; -EIO: damaged; -ENOMEM. */
+int queue_batch(struct queue *q, const struct queue_place *place, struct queue_batch *g);
 void queue_batch_free(struct queue_batch *g);
 /* The group and all before it are in the store.  How many ops are pending no more: 0 when another
  * drainer was faster. */

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -29,19 +30,11 @@ void queue_end(struct queue *q)
 }
 
 /* The frames of a group as ops. */
-static int read_group(struct queue *q, uint64_t at, const struct queue_group *g,
-                      struct queue_batch *out)
+static int read_frames(const struct queue_group *g, struct queue_batch *out, size_t len)
 {
-    *out = (struct queue_batch){.at = at, .end = g->end, .seq = g->seq, .pack = g->pack};
-    if (g->end > QUEUE_BYTES || g->end < at + sizeof(*g) || g->ops > (1u << 20))
-        return -EIO;
-    out->ops = malloc((g->ops + 1) * sizeof(*out->ops));
-    if (out->ops == NULL)
-        return -ENOMEM;
-    uint64_t pos = at + sizeof(*g);
-    while (pos < g->end) {
-        struct queue_frame *f = (struct queue_frame *)((uint8_t *)q->p + pos);
-        if (f->bytes_in_all < sizeof(*f) || f->bytes_in_all > g->end - pos || out->n > g->ops)
+    for (size_t pos = 0; pos < len;) {
+        struct queue_frame *f = (struct queue_frame *)(void *)(out->bytes + pos);
+        if (f->bytes_in_all < sizeof(*f) || f->bytes_in_all > len - pos || out->n > g->ops)
             return -EIO;
         if (f->op.kind != 0) {
             struct op *op = &out->ops[out->n++];
@@ -56,16 +49,44 @@ static int read_group(struct queue *q, uint64_t at, const struct queue_group *g,
     return 1;
 }
 
-int queue_batch(struct queue *q, uint64_t at, struct queue_batch *out)
+static bool is_there(const struct queue *q, const struct queue_place *place)
+{
+    return place->use == q->p->use && place->at >= q->p->first && place->at != 0;
+}
+
+/* Copied without the lock, since its owner goes on appending: a closed group does not change until
+ * the file is emptied, which is looked for afterwards.  -EAGAIN: it was. */
+static int copy_group(struct queue *q, const struct queue_group *g, struct queue_batch *out)
+{
+    uint64_t from = out->place.at + sizeof(*g);
+    if (g->end > QUEUE_BYTES || g->end < from || g->ops > (1u << 20))
+        return -EIO;
+    size_t len = g->end - from;
+    out->ops = malloc((g->ops + 1) * sizeof(*out->ops));
+    out->bytes = malloc(len + 1);
+    if (out->ops == NULL || out->bytes == NULL)
+        return -ENOMEM;
+    memcpy(out->bytes, (const uint8_t *)q->p + from, len);
+    int rc = queue_lock(q);
+    if (rc < 0)
+        return rc;
+    bool same = is_there(q, &out->place);
+    queue_unlock(q);
+    return same ? read_frames(g, out, len) : -EAGAIN;
+}
+
+int queue_batch(struct queue *q, const struct queue_place *place, struct queue_batch *out)
 {
     struct queue_page *p = q->p;
     int rc = queue_lock(q);
 
+    *out = (struct queue_batch){0};
     if (rc < 0)
         return rc;
-    if (at == 0)
-        at = p->head;
+    uint64_t at = place != NULL && is_there(q, place) ? place->at : p->head;
     if (at >= p->tail) {
+        if (p->head >= p->tail) /* whoever said so may have been killed before it was true */
+            board_clear_pending(q->board, q->number);
         queue_unlock(q);
         return 0;
     }
@@ -73,17 +94,23 @@ int queue_batch(struct queue *q, uint64_t at, struct queue_batch *out)
     if (g->seq == 0)
         queue_close_group(q);
     struct queue_group copy = *g;
+    out->place = (struct queue_place){.at = at, .use = p->use};
+    out->next = (struct queue_place){.at = copy.end, .use = p->use};
     queue_unlock(q);
-    rc = read_group(q, at, &copy, out);
+    out->seq = copy.seq;
+    out->pack = copy.pack;
+    rc = copy_group(q, &copy, out);
     if (rc < 0)
         queue_batch_free(out);
-    return rc;
+    return rc == -EAGAIN ? queue_batch(q, NULL, out) : rc;
 }
 
 void queue_batch_free(struct queue_batch *g)
 {
     free(g->ops);
+    free(g->bytes);
     g->ops = NULL;
+    g->bytes = NULL;
 }
 
 uint32_t queue_sent(struct queue *q, const struct queue_batch *b)
@@ -92,10 +119,11 @@ uint32_t queue_sent(struct queue *q, const struct queue_batch *b)
     uint32_t sent = 0;
     if (queue_lock(q) < 0)
         return 0;
-    struct queue_group *g = queue_group_at(q, b->at);
-    if (p->head <= b->at && g->seq == b->seq) { /* not when somebody else did it meanwhile */
+    /* Not when somebody else did it meanwhile. */
+    if (is_there(q, &b->place) && p->head <= b->place.at) {
+        struct queue_group *g = queue_group_at(q, b->place.at);
         g->sent_ms = clock_mono_ms();
-        p->head = b->end;
+        p->head = b->next.at;
         sent = g->ops;
         p->waiting -= p->waiting > sent ? sent : p->waiting;
     }
@@ -179,9 +207,9 @@ int queue_rewind(struct queue *q, uint64_t last)
     rc = -ENOENT;
     for (uint64_t at = p->first; at < p->head; at = queue_group_at(q, at)->end) {
         if (queue_group_at(q, at)->seq == last + 1) {
+            board_set_pending(q->board, q->number); /* before it is true */
             p->head = at;
             queue_count_waiting(q);
-            board_set_pending(q->board, q->number);
             rc = 0;
             break;
         }
