@@ -37,7 +37,7 @@ struct board {
     void (*act)(void *ctx, bool begin);
     void *act_ctx;
     /* Marks of others that our own ones replaced: when. */
-    _Atomic uint64_t replaced[MARKS];
+    _Atomic uint64_t replaced[MARKS], replaced_all;
 };
 
 static int lay_out(void *at, void *ctx)
@@ -163,19 +163,24 @@ static bool is_mine(const struct board *b, uint64_t mark)
     return (mark & ((1u << WHO_BITS) - 1)) == b->who;
 }
 
-static void note_replaced(struct board *b, uint32_t at, uint64_t mark)
+/* Sets a mark that is newer than the one it replaces, whose time is kept in *replaced when it was
+ * another process's. */
+static void set_mark(struct board *b, _Atomic uint64_t *mark, _Atomic uint64_t *replaced)
 {
-    uint64_t last = atomic_load(&b->replaced[at]);
-    while (last < when(mark) && !atomic_compare_exchange_weak(&b->replaced[at], &last, when(mark)))
+    uint64_t old = atomic_load(mark);
+    while (!atomic_compare_exchange_weak(mark, &old, next_mark(b)))
+        ;
+    if (is_mine(b, old))
+        return;
+    uint64_t last = atomic_load(replaced);
+    while (last < when(old) && !atomic_compare_exchange_weak(replaced, &last, when(old)))
         ;
 }
 
 bool board_mark(struct board *b, uint64_t ino, uint64_t since)
 {
     uint32_t at = bucket(ino);
-    uint64_t old = atomic_exchange(&b->page->mark[at], next_mark(b));
-    if (!is_mine(b, old))
-        note_replaced(b, at, old);
+    set_mark(b, &b->page->mark[at], &b->replaced[at]);
     return board_foreign(b, ino, since);
 }
 
@@ -184,7 +189,7 @@ bool board_foreign(struct board *b, uint64_t ino, uint64_t since)
     uint32_t at = bucket(ino);
     uint64_t mark = atomic_load(&b->page->mark[at]), all = atomic_load(&b->page->all);
     return (when(mark) > since && !is_mine(b, mark)) || atomic_load(&b->replaced[at]) > since ||
-           (when(all) > since && !is_mine(b, all));
+           (when(all) > since && !is_mine(b, all)) || atomic_load(&b->replaced_all) > since;
 }
 
 uint64_t board_now(struct board *b)
@@ -194,7 +199,7 @@ uint64_t board_now(struct board *b)
 
 void board_mark_all(struct board *b)
 {
-    atomic_store(&b->page->all, next_mark(b));
+    set_mark(b, &b->page->all, &b->replaced_all);
 }
 
 void board_count_exclusive(struct board *b)

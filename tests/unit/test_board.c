@@ -1,0 +1,268 @@
+/*
+ * test_board.c - the board: marks of one process as others see them, pending queues, what another
+ * version or a full file system left.
+ */
+#include "core/meta/board.h"
+
+#include <CUnit/Basic.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define INO 4711
+
+static char top[200];
+static struct board *board;
+
+static int remove_one(const char *path, const struct stat *sb, int type, struct FTW *ftw)
+{
+    return remove(path);
+}
+
+static void begin(void)
+{
+    char err[300];
+    const char *tmp = getenv("TMPDIR");
+    snprintf(top, sizeof top, "%s/board-XXXXXX", tmp != NULL ? tmp : "/tmp");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(top));
+    CU_ASSERT_EQUAL_FATAL(board_open(top, &board, err, sizeof err), 0);
+}
+
+static void end(void)
+{
+    board_close(board);
+    nftw(top, remove_one, 20, FTW_DEPTH | FTW_PHYS);
+}
+
+/* Another process marks. */
+static void mark_elsewhere(uint64_t ino)
+{
+    pid_t pid = fork();
+    int status;
+    if (pid == 0) {
+        board_after_fork(board);
+        if (ino != 0)
+            board_mark(board, ino, UINT64_MAX);
+        else
+            board_mark_all(board);
+        _exit(0);
+    }
+    waitpid(pid, &status, 0);
+    CU_ASSERT_EQUAL(status, 0);
+}
+
+static void test_marks(void)
+{
+    begin();
+    uint64_t since = board_now(board);
+    CU_ASSERT(!board_foreign(board, INO, since));
+    CU_ASSERT(!board_mark(board, INO, since)); /* own */
+    CU_ASSERT(!board_foreign(board, INO, since));
+    mark_elsewhere(INO);
+    CU_ASSERT(board_foreign(board, INO, since));
+    CU_ASSERT(!board_foreign(board, INO + 1, since));
+    CU_ASSERT(!board_foreign(board, INO, board_now(board))); /* learned after it */
+    CU_ASSERT(board_mark(board, INO, since));                /* ours hides it, and is told so */
+    CU_ASSERT(board_foreign(board, INO, since));
+    CU_ASSERT(!board_foreign(board, INO, board_now(board)));
+    end();
+}
+
+static void test_all(void)
+{
+    begin();
+    uint64_t since = board_now(board);
+    board_mark_all(board); /* own */
+    CU_ASSERT(!board_foreign(board, INO, since));
+    mark_elsewhere(0);
+    CU_ASSERT(board_foreign(board, INO, since) && board_foreign(board, 1, since));
+    board_mark_all(board); /* ours hides it */
+    CU_ASSERT(board_foreign(board, INO, since) && board_foreign(board, 1, since));
+    CU_ASSERT(!board_foreign(board, INO, board_now(board)));
+    end();
+}
+
+/* To a forked child what its parent did is foreign, and the other way round. */
+static void test_child(void)
+{
+    int status;
+    begin();
+    uint64_t since = board_now(board);
+    board_mark(board, INO, since);
+    pid_t pid = fork();
+    if (pid == 0) {
+        board_after_fork(board);
+        bool right = board_foreign(board, INO, since) && board_mark(board, INO, since) &&
+                     !board_foreign(board, INO, board_now(board));
+        _exit(right ? 0 : 1);
+    }
+    waitpid(pid, &status, 0);
+    CU_ASSERT_EQUAL(status, 0);
+    CU_ASSERT(board_foreign(board, INO, since));
+    end();
+}
+
+/* --- many at once ----------------------------------------------------------------------------- */
+
+#define ROUNDS   200000
+#define MARKERS  2
+#define WATCHERS 2
+
+static struct shared {
+    _Atomic uint64_t told[MARKERS]; /* now before the last mark that is done */
+    _Atomic unsigned missed;
+    _Atomic bool stop;
+} * shared;
+
+static void marker(int which)
+{
+    alarm(100);
+    board_after_fork(board);
+    for (int i = 0; i < ROUNDS; i++) {
+        uint64_t before = board_now(board);
+        board_mark(board, INO, UINT64_MAX);
+        shared->told[which] = before;
+    }
+    _exit(0);
+}
+
+/* What was marked by another one and told us is seen, also when a third one marks meanwhile. */
+static void watcher(bool marks)
+{
+    alarm(100);
+    board_after_fork(board);
+    while (!shared->stop) {
+        for (int i = 0; i < MARKERS; i++) {
+            uint64_t since = shared->told[i];
+            if (since != 0 && marks)
+                board_mark(board, INO, UINT64_MAX);
+            if (since != 0 && !board_foreign(board, INO, since))
+                shared->missed++;
+        }
+    }
+    _exit(0);
+}
+
+static void test_at_once(void)
+{
+    pid_t pid[MARKERS + WATCHERS];
+    int status;
+
+    begin();
+    memset(shared, 0, sizeof *shared);
+    for (int i = 0; i < MARKERS + WATCHERS; i++) {
+        pid[i] = fork();
+        if (pid[i] == 0 && i < MARKERS)
+            marker(i);
+        if (pid[i] == 0)
+            watcher(i > MARKERS);
+    }
+    for (int i = 0; i < MARKERS + WATCHERS; i++) {
+        if (i == MARKERS)
+            shared->stop = true;
+        waitpid(pid[i], &status, 0);
+        CU_ASSERT_EQUAL(status, 0);
+    }
+    CU_ASSERT_EQUAL(shared->missed, 0);
+    end();
+}
+
+/* --- the rest --------------------------------------------------------------------------------- */
+
+static void test_pending(void)
+{
+    begin();
+    CU_ASSERT(!board_others_pending(board, 5));
+    board_set_pending(board, 5);
+    CU_ASSERT(board_is_pending(board, 5) && !board_is_pending(board, 4));
+    CU_ASSERT(!board_others_pending(board, 5));
+    CU_ASSERT(board_others_pending(board, 6) && board_others_pending(board, BOARD_QUEUES));
+    board_set_pending(board, BOARD_QUEUES - 1);
+    board_clear_pending(board, 5);
+    CU_ASSERT(board_others_pending(board, 5));
+    board_clear_pending(board, BOARD_QUEUES - 1);
+    CU_ASSERT(!board_others_pending(board, 5));
+    end();
+}
+
+static void test_exclusive(void)
+{
+    int status;
+    begin();
+    uint64_t before = board_exclusive(board);
+    pid_t pid = fork();
+    if (pid == 0) {
+        board_count_exclusive(board);
+        _exit(0);
+    }
+    waitpid(pid, &status, 0);
+    CU_ASSERT_EQUAL(board_exclusive(board), before + 1);
+    end();
+}
+
+static void test_lock_of_killed(void)
+{
+    int status;
+    begin();
+    pid_t pid = fork();
+    if (pid == 0) {
+        board_lock(board);
+        kill(getpid(), SIGKILL);
+    }
+    waitpid(pid, &status, 0);
+    alarm(20);
+    CU_ASSERT_EQUAL(board_lock(board), 0);
+    board_unlock(board);
+    CU_ASSERT_EQUAL(board_lock(board), 0);
+    board_unlock(board);
+    alarm(0);
+    end();
+}
+
+static void test_refused(void)
+{
+    struct board *b;
+    char err[300], path[300];
+
+    begin();
+    CU_ASSERT(board_open("/proc/none", &b, err, sizeof err) < 0);
+    CU_ASSERT(b == NULL && strstr(err, "/proc/none") != NULL);
+    snprintf(path, sizeof path, "%s/board", board_dir(board));
+    int fd = open(path, O_WRONLY);
+    CU_ASSERT_EQUAL(pwrite(fd, "another", 8, 0), 8);
+    close(fd);
+    CU_ASSERT_EQUAL(board_open(top, &b, err, sizeof err), -EINVAL);
+    CU_ASSERT(strstr(err, "another version") != NULL);
+    end();
+}
+
+int main(void)
+{
+    CU_initialize_registry();
+    CU_pSuite s = CU_add_suite("board", NULL, NULL);
+    CU_add_test(s, "marks", test_marks);
+    CU_add_test(s, "marks of everything", test_all);
+    CU_add_test(s, "a child", test_child);
+    CU_add_test(s, "marks at once", test_at_once);
+    CU_add_test(s, "pending", test_pending);
+    CU_add_test(s, "exclusive", test_exclusive);
+    CU_add_test(s, "lock of a killed process", test_lock_of_killed);
+    CU_add_test(s, "refused", test_refused);
+    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED)
+        return 2;
+    CU_basic_set_mode(CU_BRM_VERBOSE);
+    CU_basic_run_tests();
+    int failed = (int)CU_get_number_of_failures();
+    CU_cleanup_registry();
+    return failed != 0;
+}
