@@ -64,7 +64,8 @@ struct batch {
     uint64_t listed_early; /* b->early then */
     struct op_result listing;
     struct reading reading;
-    bool neighbours; /* a pending op is in a directory that this process did not make */
+    _Atomic uint64_t sent_ms; /* when this process last sent a batch of its own */
+    bool neighbours;          /* a pending op is in a directory that this process did not make */
     struct deferred deferred[DEFERRED_MAX];
     uint32_t n_deferred;
     uint64_t confirming; /* inode whose OP_MAKE is waited for */

@@ -181,7 +181,7 @@ static void take_answers(struct draining *d, struct flight *f)
             drop_slices(b, &res->extra);
         if ((res->rflags & OPR_FOREIGN) != 0 || res->code < 0) {
             pthread_mutex_lock(&b->known);
-            overlay_forget(b->overlay, op->base);
+            overlay_doubt(b->overlay, op->base);
             overlay_forget(b->overlay, op->ino);
             pthread_mutex_unlock(&b->known);
         }
@@ -324,6 +324,7 @@ int drain(struct batch *b, bool others, struct engine_request *call)
         rc = drain_queue(b, b->queue, call);
         queue_tidy(b->queue, false);
     }
+    b->sent_ms = clock_mono_ms();
     b->trouble = rc;
     b->trouble_ms = clock_mono_ms();
     if (rc == 0 && call != NULL && call->rc == -EAGAIN) {

@@ -20,6 +20,8 @@
 #define BELIEVED_NS         SECOND_NS
 #define REMOVAL_BELIEVED_NS (30 * SECOND_NS)
 #define HELD_BYTES_MAX      512
+#define OPEN_BELIEVED_NS    (SECOND_NS / 20)
+#define STREAM_BATCH        4096 /* ops in a batch that waits for neighbours */
 
 /* The last component of a path, and the directory it is in. */
 struct place {
@@ -41,6 +43,12 @@ static bool is_younger(const struct batch *b, const struct node *n, uint64_t ns)
 static bool is_young(const struct batch *b, const struct node *n)
 {
     return is_younger(b, n, BELIEVED_NS);
+}
+
+/* Close-to-open: what another host closed before we open must be seen, so an open believes less. */
+static bool is_fresh(const struct node *n)
+{
+    return clock_mono_ns() - n->told_ns < OPEN_BELIEVED_NS;
 }
 
 static bool may_search(const struct op *op, const struct node *n)
@@ -181,6 +189,8 @@ static void note_pack(struct batch *b, const struct queue_packer *pk)
 static uint32_t size_now(struct batch *b, uint64_t waiting)
 {
     const struct batch_params *p = b->params;
+    if (b->neighbours)
+        return STREAM_BATCH;
     uint32_t size = waiting > p->high_watermark                  ? p->batch_size_max
                     : waiting < p->low_watermark || b->size == 0 ? p->batch_size
                                                                  : b->size;
@@ -217,8 +227,8 @@ static bool queued(struct batch *b, const struct op *op, struct queue_ref *ref)
     metrics_queued(b->m->metrics, op->kind, 1);
     metrics_depth(b->m->metrics, 1);
     queue_fill(q, &fill);
-    bool full =
-        fill.ops >= size_now(b, fill.waiting) || fill.bytes >= b->params->batch_bytes * 4ull;
+    uint64_t bytes = b->params->batch_bytes * (b->neighbours ? 16ull : 4ull);
+    bool full = fill.ops >= size_now(b, fill.waiting) || fill.bytes >= bytes;
     if (full)
         queue_cut(q);
     flusher_kick(b, full);
@@ -300,6 +310,7 @@ static bool make(struct batch *b, const struct op *op, struct place *p, uint8_t 
                       .off = p->dir->count + 1,
                       .data = data,
                       .data_len = (uint32_t)n};
+    b->neighbours = b->neighbours || !p->dir->is_mine;
     if (!queued(b, &made, &ref))
         return false;
     if (is_contested(b, op, p->dir)) {
@@ -310,7 +321,6 @@ static bool make(struct batch *b, const struct op *op, struct place *p, uint8_t 
     touch(b, op, dir, type == TYPE_DIRECTORY);
     dir->told_ns = clock_mono_ns();
     dir->last_make = ref.frame;
-    b->neighbours = b->neighbours || !dir->is_mine;
     if (!overlay_add(b->overlay, dir, name, p->len, type, op->ino))
         dir->is_complete = false;
     struct node *fresh = overlay_learn(b->overlay, op->ino, &a, board_now(b->board));
@@ -368,8 +378,8 @@ static bool open_op(struct batch *b, const struct op *op, struct op_result *res)
     if (n == NULL || creates || (op->flags & OPF_TRUNC) != 0 || n->a.flags != 0)
         return false;
     bool is_dir = n->a.type == TYPE_DIRECTORY;
-    if (!(is_dir && (op->valid & 2) == 0) &&
-        !(n->a.type == TYPE_FILE && n->a.length == 0 && (op->flags & OPF_DIRECTORY) == 0))
+    if (!(is_dir && (op->valid & 2) == 0) && !(n->a.type == TYPE_FILE && n->a.length == 0 &&
+                                               (op->flags & OPF_DIRECTORY) == 0 && is_fresh(n)))
         return false;
     if ((op->flags & OPF_OPATH) == 0 && !meta_may(&op->cred, &n->a, op->valid & 7))
         return false;
@@ -525,9 +535,11 @@ static bool removal(struct batch *b, const struct op *op, struct place *p, struc
     gone.path = name;
     /* Its name may be another file's by now, one that is open. */
     gone.data_len = is_dir || is_young(b, n) ? 0 : op->data_len;
-    if (gone.data_len > HELD_BYTES_MAX || !queued(b, &gone, &ref))
+    if (gone.data_len > HELD_BYTES_MAX)
         return false;
     b->neighbours = b->neighbours || !p->dir->is_mine;
+    if (!queued(b, &gone, &ref))
+        return false;
     res->ino = n->ino;
     res->parent = p->dir->ino;
     res->attr = n->a;
@@ -627,9 +639,9 @@ static bool rename_op(struct batch *b, const struct op *op, struct op_result *re
     moved.base2 = to.dir->ino;
     moved.path2 = name2;
     moved.data_len = 0;
+    b->neighbours = b->neighbours || !from.dir->is_mine || !to.dir->is_mine;
     if (!queued(b, &moved, &ref))
         return false;
-    b->neighbours = b->neighbours || !from.dir->is_mine || !to.dir->is_mine;
     if (from.dir != to.dir)
         touch(b, op, from.dir, 0);
     touch(b, op, to.dir, 0);

@@ -23,12 +23,14 @@ static struct timespec at_ms(uint64_t ms)
     return (struct timespec){.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
 }
 
-/* A stock client's transactions on a directory fail when scripts come closer than its own round
- * trips (DESIGN 5, neighbours). */
-static uint64_t interval(const struct batch *b)
+/* When what is pending is to be sent.  A stock client's transactions on a directory fail when
+ * scripts come closer than its own round trips (DESIGN 5, neighbours): in one that this process did
+ * not make they come slowly, however much is pending. */
+static uint64_t due_ms(const struct batch *b)
 {
-    uint64_t ms = b->params->batch_interval_ms;
-    return b->neighbours && ms < NEIGHBOUR_MS ? NEIGHBOUR_MS : ms;
+    uint64_t due = b->kicked ? 0 : b->oldest_ms + b->params->batch_interval_ms;
+    uint64_t quiet = b->neighbours ? b->sent_ms + NEIGHBOUR_MS : 0;
+    return due > quiet ? due : quiet;
 }
 
 /* Locked.  Sleeps until there is something to send; false: the thread is to end. */
@@ -36,9 +38,9 @@ static bool wait_for_work(struct batch *b)
 {
     uint64_t idle = clock_mono_ms() + IDLE_MS;
 
-    while (!b->stop && !b->kicked) {
-        bool waits = b->oldest_ms != 0;
-        uint64_t due = waits ? b->oldest_ms + interval(b) : idle;
+    while (!b->stop) {
+        bool waits = b->oldest_ms != 0 || b->kicked;
+        uint64_t due = waits ? due_ms(b) : idle;
         if (clock_mono_ms() >= due) {
             if (waits)
                 break;

@@ -51,7 +51,7 @@ static uint64_t dir_of(const struct op *op)
 /* Who makes one name after another in a directory is told what else is in it. */
 static bool begins_stream(const struct node *dir)
 {
-    return dir->fresh + 1 == STREAM_AFTER && !dir->is_complete && dir->a.type == TYPE_DIRECTORY;
+    return dir->fresh + 1 >= STREAM_AFTER && !dir->is_complete && dir->a.type == TYPE_DIRECTORY;
 }
 
 bool learn_more(struct batch *b, const struct op *ops, size_t n, struct op *more)

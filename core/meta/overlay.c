@@ -164,6 +164,15 @@ void overlay_forget(struct overlay *o, uint64_t ino)
         drop_node(o, at);
 }
 
+void overlay_doubt(struct overlay *o, uint64_t dir)
+{
+    struct node *n = *find_node(o, dir);
+    if (n == NULL)
+        return;
+    n->is_mine = n->is_complete = false;
+    n->listing = n->count = n->told_ns = 0;
+}
+
 void overlay_set_target(struct node *n, const char *target, size_t len)
 {
     free(n->target);

@@ -42,6 +42,8 @@ struct node *overlay_node(struct overlay *o, uint64_t ino);
 /* Adds or renews; NULL: no memory. */
 struct node *overlay_learn(struct overlay *o, uint64_t ino, const struct attr *a, uint64_t since);
 void overlay_forget(struct overlay *o, uint64_t ino);
+/* Somebody else changed the directory: its listing is not known any more. */
+void overlay_doubt(struct overlay *o, uint64_t dir);
 void overlay_set_target(struct node *n, const char *target, size_t len);
 
 enum known { NOT_KNOWN, ABSENT, PRESENT };
