@@ -21,6 +21,7 @@
 #define REMOVAL_BELIEVED_NS (30 * SECOND_NS)
 #define HELD_BYTES_MAX      512
 #define OPEN_BELIEVED_NS    (SECOND_NS / 20)
+#define OWN_DIR_NS          (60 * SECOND_NS)
 #define STREAM_BATCH        4096 /* ops in a batch that waits for neighbours */
 
 /* The last component of a path, and the directory it is in. */
@@ -107,9 +108,12 @@ static bool find_place(struct batch *b, const struct op *op, uint64_t base, cons
     return false;
 }
 
+/* Who unpacks a tree comes back to the directories it made, to set their times and modes. */
 static struct node *known_for(struct batch *b, const struct place *p, uint64_t ns)
 {
     struct node *n = p->known == PRESENT ? overlay_node(b->overlay, p->ino) : NULL;
+    if (n != NULL && n->is_mine && n->a.type == TYPE_DIRECTORY)
+        ns = OWN_DIR_NS;
     bool is_plain = n != NULL && n->a.parent < INO_TRASH && n->a.access_acl == 0;
     return is_plain && is_younger(b, n, ns) ? n : NULL;
 }
