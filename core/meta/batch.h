@@ -61,6 +61,7 @@ struct batch {
     struct op_env env;
     /* The last whole listing, as it was answered; some programs ask twice. */
     uint64_t listed;       /* directory; 0: none */
+    uint64_t listed_names; /* its node's `listing` then, which ends with what is known of it */
     uint64_t listed_early; /* b->early then */
     struct op_result listing;
     struct reading reading;

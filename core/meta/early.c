@@ -665,8 +665,9 @@ static bool rename_op(struct batch *b, const struct op *op, struct op_result *re
 static bool readdir_op(struct batch *b, const struct op *op, struct op_result *res)
 {
     struct node *n = overlay_node(b->overlay, op->base);
-    if (n == NULL || b->listed != n->ino || b->listed_early != b->early || op->off != 0 ||
-        (op->path != NULL && *op->path != '\0') || !is_young(b, n))
+    if (n == NULL || b->listed != n->ino || b->listed_names != n->listing ||
+        b->listed_early != b->early || op->off != 0 || (op->path != NULL && *op->path != '\0') ||
+        !is_young(b, n))
         return false;
     *res = b->listing;
     res->extra = (struct buf){0};

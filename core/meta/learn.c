@@ -174,18 +174,23 @@ static void learn_attr(struct batch *b, const struct op_result *res, uint64_t si
 {
     if (!res->has_attr || res->ino == 0)
         return;
-    struct node *n = overlay_learn(b->overlay, res->ino, &res->attr, since);
+    struct node *n = overlay_node(b->overlay, res->ino);
+    uint64_t listed_ns = n != NULL && n->is_complete ? n->told_ns : 0;
+    n = overlay_learn(b->overlay, res->ino, &res->attr, since);
     if (n != NULL)
         n->make.frame = 0;
+    if (n != NULL && listed_ns != 0)
+        n->told_ns = listed_ns; /* its names are no younger for it */
 }
 
-static void keep_listing(struct batch *b, const struct op_result *res)
+static void keep_listing(struct batch *b, const struct node *dir, const struct op_result *res)
 {
     op_result_free(&b->listing);
     b->listing = *res;
     b->listing.extra = (struct buf){0};
     buf_add(&b->listing.extra, res->extra.data, res->extra.len);
     b->listed = buf_ok(&b->listing.extra) == 0 ? res->ino : 0;
+    b->listed_names = dir->listing;
     b->listed_early = b->early;
 }
 
@@ -267,7 +272,7 @@ static void learn_listing(struct batch *b, const struct op *op, const struct op_
     dir->told_ns = r->told_ns;
     overlay_set_complete(b->overlay, dir);
     if (op->off == 0)
-        keep_listing(b, res);
+        keep_listing(b, dir, res);
 }
 
 /* Between single names of known directories; whatever else it was, all knowledge ends. */
