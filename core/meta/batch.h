@@ -26,7 +26,7 @@
 
 /* An error found after its change was acknowledged. */
 struct deferred {
-    uint64_t ino, dir; /* 0: none */
+    uint64_t ino, dir; /* 0: none, or told */
     int code;
 };
 
@@ -69,6 +69,10 @@ struct batch {
     bool neighbours;          /* a pending op is in a directory that this process did not make */
     struct deferred deferred[DEFERRED_MAX];
     uint32_t n_deferred;
+    uint64_t kept; /* inode that was kept under another name last; 0: none */
+    /* Of the group whose answers are taken: its pack, and records that name it. */
+    struct engine_pack pack;
+    int64_t pack_refs;
     uint64_t confirming; /* inode whose OP_MAKE is waited for */
     int confirmed;       /* what became of it */
     uint64_t oldest_ms;  /* of what is pending here; 0: nothing */
@@ -105,7 +109,10 @@ bool drain_needed(struct batch *b, bool others);
 
 /* --- deferred.c ------------------------------------------------------------------------------- */
 
-/* An acknowledged op was refused.  Under meta's lock. */
+/* The answers of a group come next.  Under meta's lock, as what follows. */
+void deferred_begin(struct batch *b, const struct queue_batch *g, const struct engine_pack *pack,
+                    const struct op_result *res);
+/* An acknowledged op was refused. */
 void deferred_refused(struct batch *b, const struct op *op, int code);
 
 /* --- flusher.c: the thread that sends what is old ----------------------------------------------

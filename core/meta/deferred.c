@@ -23,7 +23,7 @@ static void remember(struct batch *b, const struct op *op, int code)
     }
     bool made = op->kind == OP_MAKE;
     b->deferred[b->n_deferred++] =
-        (struct deferred){.ino = made ? op->ino : op->base, .dir = op->base, .code = code};
+        (struct deferred){.ino = made ? op->ino : 0, .dir = op->base, .code = code};
     pthread_mutex_unlock(&b->known);
 }
 
@@ -40,30 +40,117 @@ static void conflict_name(const struct op *op, char out[NAME_LEN_MAX + 1])
     snprintf(out, NAME_LEN_MAX + 1, "%.*s%s", NAME_LEN_MAX - n, op->path, tail);
 }
 
-/* The same inode under another name: beside the winner, or in the root when its directory went. */
-static bool keep(struct batch *b, const struct op *op, char name[NAME_LEN_MAX + 1])
+enum kept { NOT_KEPT, KEPT, KEPT_BEFORE, PERHAPS };
+
+/* Records of the group's pack in an op. */
+static int64_t pack_records(const struct op *op, uint64_t pack)
+{
+    const uint8_t *p = op->data;
+    uint32_t at = op->kind == OP_MAKE ? ATTR_BYTES : 0;
+    int64_t n = 0;
+    for (; pack != 0 && op->pack == pack && at + 4 + RECORD_BYTES <= op->data_len;
+         at += 4 + RECORD_BYTES) {
+        struct record r;
+        n += record_decode(p + at + 4, RECORD_BYTES, &r) == 0 && r.id == pack;
+    }
+    return n;
+}
+
+void deferred_begin(struct batch *b, const struct queue_batch *g, const struct engine_pack *pack,
+                    const struct op_result *res)
+{
+    b->pack = *pack;
+    b->pack_refs = 0;
+    for (size_t i = 0; i < g->n; i++)
+        if (res[i].code >= 0)
+            b->pack_refs += pack_records(&g->ops[i], pack->id);
+}
+
+/* An op by itself.  A record of a pack that others name already is counted first: a count that is
+ * too high loses nothing.  Not when another drainer did it. */
+static int publish(struct batch *b, const struct op *op, struct op_result *res)
 {
     struct engine *e = b->m->engine;
-    struct op again = *op;
+    int64_t records = pack_records(op, b->pack.id), seen = b->pack_refs > 0 ? b->pack_refs - 1 : 0;
+    uint8_t count[8 + 4 + 8 + 8];
+    struct op recount = {
+        .kind = OP_RECOUNT, .now = op->now, .data = count, .data_len = sizeof(count)};
+    int rc = 0;
+
+    if (b->pack_refs + records > 1 && records > 0) {
+        put_be64(count, b->pack.id);
+        put_be32(count + 8, b->pack.size);
+        put_be64(count + 12, (uint64_t)seen);
+        put_be64(count + 20, (uint64_t)(b->pack_refs + records - 1));
+        rc = e->ops->call(e, &b->env, &recount, 1, res);
+        if (rc == 0)
+            op_result_free(res);
+    }
+    if (rc == 0)
+        rc = e->ops->call(e, &b->env, op, 1, res);
+    if (rc < 0 || res->code == 0)
+        b->pack_refs += records;
+    return rc;
+}
+
+/* Makes the name, unless another drainer of the same group did. */
+static enum kept keep_as(struct batch *b, const struct op *make)
+{
+    struct engine *e = b->m->engine;
+    struct op look = {.kind = OP_LOOKUP,
+                      .base = make->base,
+                      .path = make->path,
+                      .now = make->now,
+                      .flags = OPF_NOFOLLOW};
     struct op_result res;
-    uint8_t data[ATTR_BYTES_MAX];
+
+    if (publish(b, make, &res) != 0)
+        return PERHAPS;
+    int code = res.code;
+    op_result_free(&res);
+    if (code != -EEXIST)
+        return code == 0 ? KEPT : NOT_KEPT;
+    if (e->ops->call(e, &b->env, &look, 1, &res) != 0)
+        return PERHAPS;
+    bool same = res.code == 0 && res.ino == make->ino;
+    op_result_free(&res);
+    if (same)
+        b->pack_refs += pack_records(make, b->pack.id);
+    return same ? KEPT_BEFORE : NOT_KEPT;
+}
+
+/* The same inode under another name: beside the winner, or in the root when its directory went. */
+static enum kept keep(struct batch *b, const struct op *op, char name[NAME_LEN_MAX + 1])
+{
+    struct op again = *op;
+    uint8_t moved[4096];
     struct attr a;
 
     conflict_name(op, name);
     again.path = name;
     again.off = 0;
-    if (e->ops->call(e, &b->env, &again, 1, &res) == 0 && res.code == 0)
-        return true;
-    if (attr_decode(op->data, ATTR_BYTES, &a) < 0 || op->data_len > 4096)
-        return false;
-    uint8_t moved[4096];
+    enum kept kept = keep_as(b, &again);
+    if (kept != NOT_KEPT || attr_decode(op->data, ATTR_BYTES, &a) < 0 ||
+        op->data_len > sizeof(moved))
+        return kept;
     a.parent = INO_ROOT;
-    attr_encode(&a, data);
     memcpy(moved, op->data, op->data_len);
-    memcpy(moved, data, ATTR_BYTES);
+    attr_encode(&a, moved);
     again.base = INO_ROOT;
     again.data = moved;
-    return e->ops->call(e, &b->env, &again, 1, &res) == 0 && res.code == 0;
+    return keep_as(b, &again);
+}
+
+/* What came behind the refused op and is about the file that it made: done now that it is there. */
+static bool follows(struct batch *b, const struct op *op)
+{
+    struct op_result res = {0};
+
+    if (b->kept == 0 || op->base != b->kept || (op->kind != OP_WRITE && op->kind != OP_SETATTR))
+        return false;
+    bool done = publish(b, op, &res) == 0 && res.code == 0;
+    op_result_free(&res);
+    return done;
 }
 
 /* Blocks that the refused op alone would have named; those of a pack are the pack's. */
@@ -93,20 +180,29 @@ void deferred_refused(struct batch *b, const struct op *op, int code)
     /* Somebody else removed it as well. */
     if (op->kind == OP_UNLINK && code == -ENOENT)
         return;
+    if (code == -ENOENT && follows(b, op))
+        return;
     remember(b, op, code);
     metrics_conflicts(b->m->metrics, 1);
     const char *what = op->path != NULL ? op->path : "";
+    enum kept kept = NOT_KEPT;
     if (op->kind == OP_MAKE && (op->mode >> 12) == TYPE_FILE && op->data_len > ATTR_BYTES &&
-        (code == -EEXIST || code == -ENOENT) && keep(b, op, name)) {
-        log_at(LOG_ERROR, "%s (in directory %llu): %s; its data is kept as %s", what,
-               (unsigned long long)op->base, strerror(-code), name);
-    } else {
+        (code == -EEXIST || code == -ENOENT))
+        kept = keep(b, op, name);
+    if (kept == KEPT)
+        b->kept = op->ino;
+    if (kept == NOT_KEPT) {
         drop_blocks(b, op);
         log_at(LOG_ERROR, "%s %s (inode %llu): refused after it was acknowledged: %s",
                op_kind_name(op->kind), what, (unsigned long long)op->base, strerror(-code));
+    } else {
+        log_at(LOG_ERROR, "%s (in directory %llu): %s; its data is %s as %s", what,
+               (unsigned long long)op->base, strerror(-code),
+               kept == PERHAPS ? "perhaps kept" : "kept", name);
     }
 }
 
+/* Told once for the inode and once for its directory. */
 int meta_deferred(struct meta *m, uint64_t ino)
 {
     struct batch *b = m->batch;
@@ -120,7 +216,10 @@ int meta_deferred(struct meta *m, uint64_t ino)
         if (d->ino != ino && d->dir != ino)
             continue;
         code = d->code;
-        *d = b->deferred[--b->n_deferred];
+        d->ino = d->ino == ino ? 0 : d->ino;
+        d->dir = d->dir == ino ? 0 : d->dir;
+        if (d->ino == 0 && d->dir == 0)
+            *d = b->deferred[--b->n_deferred];
     }
     pthread_mutex_unlock(&b->known);
     return code;

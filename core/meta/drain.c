@@ -172,6 +172,7 @@ static void count_sent(struct draining *d, const struct flight *f)
 static void take_answers(struct draining *d, struct flight *f)
 {
     struct batch *b = d->b;
+    deferred_begin(b, &f->g, &f->pack, f->res);
     for (size_t i = 0; i < f->g.n; i++) {
         const struct op *op = &f->g.ops[i];
         const struct op_result *res = &f->res[i];
@@ -186,8 +187,8 @@ static void take_answers(struct draining *d, struct flight *f)
             pthread_mutex_unlock(&b->known);
         }
     }
-    if (f->pack.id != 0 && f->pack.applied == 0 && f->rq.outcome == BATCH_APPLIED &&
-        b->hooks.drop != NULL)
+    if (f->pack.id != 0 && f->pack.applied == 0 && b->pack_refs == 0 &&
+        f->rq.outcome == BATCH_APPLIED && b->hooks.drop != NULL)
         b->hooks.drop(b->hooks.ctx, f->pack.id, f->pack.size);
     count_sent(d, f);
 }

@@ -1,0 +1,403 @@
+/*
+ * test_deferred.c - changes that were acknowledged and are refused afterwards, since another host
+ * was faster or the volume is full: told once to fsync() of the file and of its directory, in one
+ * line of the log and in a count; what was written stays, beside the winner.  And lock files, which
+ * are never decided that way.
+ */
+#include "core/vfs/vfs.h"
+
+#include "core/base/log.h"
+#include "core/meta/engine.h"
+#include "core/metrics/metrics.h"
+#include "core/op/op.h"
+#include "core/store/store.h"
+#include "tests/lib/server.h"
+
+#include <CUnit/Basic.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define UUID  "0b1b3c6e-5a8f-4d2a-9c55-c2f1c0a1d002"
+#define FILES 40
+
+static struct server *server;
+static struct vfs *here, *there; /* two hosts: own staging areas, one volume */
+static char url[400];
+static unsigned lines; /* of the log */
+static char last_line[600];
+
+static void to_memory(enum log_level level, const char *line)
+{
+    lines++;
+    snprintf(last_line, sizeof last_line, "%s", line);
+}
+
+static struct setting setting(void)
+{
+    struct setting s = {.block_kib = 64, .meta_version = 1, .dir_stats = true};
+    strcpy(s.name, "testvol");
+    strcpy(s.uuid, UUID);
+    strcpy(s.storage, "file");
+    strcpy(s.compression, "none");
+    strcpy(s.min_client, "1.1.0-A");
+    snprintf(s.bucket, sizeof s.bucket, "%s/bucket/", server_dir(server));
+    return s;
+}
+
+static int format(void)
+{
+    struct setting s = setting();
+    struct buf json = {0};
+    struct engine *e;
+    char err[400];
+    if (engine_open(server_url(server, 0), &e, err, sizeof err) != 0 ||
+        setting_print(&s, &json) != 0 || store_format(&s, err, sizeof err) != 0 ||
+        e->ops->format(e, &json, false) != 0)
+        return -1;
+    e->ops->close(e);
+    buf_free(&json);
+    return 0;
+}
+
+static struct vfs *mount_at(const char *cache)
+{
+    char dir[300], err[400];
+    struct vfs *v = NULL;
+    snprintf(dir, sizeof dir, "%s/%s", server_dir(server), cache);
+    struct config c = {.meta = url, .prefix = (char *)"/jfs", .cache_dir = dir};
+    if (vfs_mount(&c, &v, err, sizeof err) != 0)
+        fprintf(stderr, "mount: %s\n", err);
+    return v;
+}
+
+static struct vfs_loc *at(const char *path)
+{
+    static struct vfs_loc loc[4];
+    static unsigned next;
+    struct vfs_loc *l = &loc[next++ % 4];
+    *l = (struct vfs_loc){.base = INO_ROOT, .path = path};
+    return l;
+}
+
+/* What is not sent by the timer: a minute's worth of changes waits for a barrier. */
+static void begin(void)
+{
+    log_set(to_memory, LOG_ERROR);
+    server = server_start();
+    CU_ASSERT_EQUAL_FATAL(format(), 0);
+    snprintf(url, sizeof url, "%s&batch_interval=10s", server_url(server, 0));
+    here = mount_at("cache-a");
+    there = mount_at("cache-b");
+    CU_ASSERT_FATAL(here != NULL && there != NULL);
+    CU_ASSERT_EQUAL(vfs_mkdir(here, at("/first"), 0755), 0);
+    CU_ASSERT_EQUAL(vfs_mkdir(here, at("/d"), 0777), 0);
+    CU_ASSERT_EQUAL(vfs_flush(here), 0);
+    lines = 0;
+}
+
+static void is_clean(void)
+{
+    char command[900];
+    const char *b = getenv("B");
+    snprintf(command, sizeof command, "%s/jfspre fsck '%s' > %s/fsck 2>&1 || (cat %s/fsck; false)",
+             b != NULL ? b : "build", server_url(server, 0), server_dir(server),
+             server_dir(server));
+    CU_ASSERT_EQUAL(system(command), 0);
+}
+
+static void end(void)
+{
+    vfs_unmount(here);
+    vfs_unmount(there);
+    is_clean();
+    server_free(server);
+}
+
+static unsigned long long conflicts(void)
+{
+    struct metrics_counts c;
+    char dir[300];
+    snprintf(dir, sizeof dir, "%s/cache-a", server_dir(server));
+    return vfs_counts(dir, UUID, &c) == 0 ? c.conflicts : 9999;
+}
+
+static int made(struct vfs *v, const char *path, const char *text, struct vfs_fd *f)
+{
+    struct iovec iov = {.iov_base = (void *)(uintptr_t)text, .iov_len = strlen(text)};
+    int fd = vfs_open(v, at(path), O_RDWR | O_CREAT, 0644, f);
+    CU_ASSERT_FATAL(fd >= 0);
+    CU_ASSERT_EQUAL(vfs_writev(v, fd, f, &iov, 1, -1, 0), (ssize_t)iov.iov_len);
+    CU_ASSERT_EQUAL(vfs_commit(v, fd, f), 0);
+    return fd;
+}
+
+static void write_elsewhere(const char *path, const char *text)
+{
+    struct vfs_fd f;
+    int fd = made(there, path, text, &f);
+    CU_ASSERT_EQUAL(vfs_close(there, fd, &f), 0);
+    CU_ASSERT_EQUAL(vfs_flush(there), 0);
+}
+
+/* What another host reads there, "" when it cannot. */
+static const char *content(const char *path)
+{
+    static char text[8192];
+    struct iovec iov = {.iov_base = text, .iov_len = sizeof text - 1};
+    struct vfs_fd f;
+    text[0] = '\0';
+    int fd = vfs_open(there, at(path), O_RDONLY, 0, &f);
+    if (fd < 0)
+        return text;
+    ssize_t n = vfs_readv(there, fd, &f, &iov, 1, 0, 0);
+    text[n > 0 ? n : 0] = '\0';
+    vfs_close(there, fd, &f);
+    return text;
+}
+
+/* How many names of the directory begin so; the last one, as a path. */
+static unsigned names(const char *dir, const char *prefix, char out[600])
+{
+    struct vfs_stat st;
+    struct vfs_dir *d;
+    struct vfs_dirent e;
+    unsigned n = 0;
+    out[0] = '\0';
+    if (vfs_stat(there, at(dir), false, &st) != 0 || vfs_dir_open(there, st.ino, &d) != 0)
+        return 9999;
+    for (size_t i = 0; vfs_dir_at(d, i, &e) == 1; i++) {
+        if (strncmp(e.name, prefix, strlen(prefix)) != 0)
+            continue;
+        snprintf(out, 600, "%s/%s", dir, e.name);
+        n++;
+    }
+    vfs_dir_close(d);
+    return n;
+}
+
+static int fsync_dir(const char *path)
+{
+    struct vfs_fd f;
+    int fd = vfs_open(here, at(path), O_RDONLY | O_DIRECTORY, 0, &f);
+    if (fd < 0)
+        return fd;
+    int rc = vfs_fsync(here, fd, &f);
+    vfs_close(here, fd, &f);
+    return rc;
+}
+
+/* After vfs_flush(): the file and the directory each tell once. */
+static void told_once(int fd, struct vfs_fd *f, const char *dir, int code)
+{
+    CU_ASSERT_EQUAL(vfs_fsync(here, fd, f), code);
+    CU_ASSERT_EQUAL(vfs_fsync(here, fd, f), 0);
+    if (dir != NULL) {
+        CU_ASSERT_EQUAL(fsync_dir(dir), code);
+        CU_ASSERT_EQUAL(fsync_dir(dir), 0);
+    }
+}
+
+static void test_name_taken(void)
+{
+    char name[600];
+    struct vfs_fd f;
+
+    begin();
+    int fd = made(here, "/d/x", "ours", &f);
+    CU_ASSERT(names("/d", "x", name) == 0); /* it was acknowledged early */
+    write_elsewhere("/d/x", "theirs");
+    CU_ASSERT_EQUAL(vfs_flush(here), 0);
+    told_once(fd, &f, "/d", -EEXIST);
+    CU_ASSERT_EQUAL(lines, 1);
+    CU_ASSERT(strstr(last_line, "x.conflict-") != NULL);
+    CU_ASSERT_EQUAL(conflicts(), 1);
+    CU_ASSERT_STRING_EQUAL(content("/d/x"), "theirs");
+    CU_ASSERT_EQUAL(names("/d", "x.conflict-", name), 1);
+    CU_ASSERT_STRING_EQUAL(content(name), "ours");
+    vfs_close(here, fd, &f);
+    end();
+}
+
+static void test_taken_by_directory(void)
+{
+    char name[600];
+    struct vfs_fd f;
+
+    begin();
+    int fd = made(here, "/d/x", "ours", &f);
+    CU_ASSERT_EQUAL(vfs_mkdir(there, at("/d/x"), 0755), 0);
+    CU_ASSERT_EQUAL(vfs_flush(there), 0);
+    CU_ASSERT_EQUAL(vfs_flush(here), 0);
+    told_once(fd, &f, "/d", -EEXIST);
+    CU_ASSERT_EQUAL(lines, 1);
+    CU_ASSERT_EQUAL(names("/d", "x.conflict-", name), 1);
+    CU_ASSERT_STRING_EQUAL(content(name), "ours");
+    vfs_close(here, fd, &f);
+    end();
+}
+
+static void test_parent_removed(void)
+{
+    char name[600];
+    struct vfs_fd f;
+
+    begin();
+    int fd = made(here, "/d/x", "ours", &f);
+    CU_ASSERT_EQUAL(vfs_rmdir(there, at("/d")), 0);
+    CU_ASSERT_EQUAL(vfs_flush(there), 0);
+    CU_ASSERT_EQUAL(vfs_flush(here), 0);
+    told_once(fd, &f, NULL, -ENOENT);
+    CU_ASSERT_EQUAL(lines, 1);
+    CU_ASSERT_EQUAL(conflicts(), 1);
+    CU_ASSERT_EQUAL(names("/", "x.conflict-", name), 1);
+    CU_ASSERT_STRING_EQUAL(content(name), "ours");
+    vfs_close(here, fd, &f);
+    end();
+}
+
+/* Among others in one batch and one pack: the references of the pack stay exact. */
+static void test_one_of_many(void)
+{
+    char name[600], path[40];
+    struct vfs_fd f;
+
+    begin();
+    for (int i = 0; i < FILES; i++) {
+        snprintf(path, sizeof path, "/d/f%d", i);
+        int fd = made(here, path, path, &f);
+        CU_ASSERT_EQUAL(vfs_close(here, fd, &f), 0);
+    }
+    CU_ASSERT(names("/d", "f", name) == 0);
+    write_elsewhere("/d/f7", "theirs");
+    write_elsewhere("/d/f11", "theirs");
+    CU_ASSERT_EQUAL(vfs_flush(here), 0);
+    CU_ASSERT_EQUAL(fsync_dir("/d"), -EEXIST);
+    CU_ASSERT_EQUAL(fsync_dir("/d"), -EEXIST); /* there were two */
+    CU_ASSERT_EQUAL(fsync_dir("/d"), 0);
+    CU_ASSERT_EQUAL(lines, 2);
+    CU_ASSERT_EQUAL(conflicts(), 2);
+    CU_ASSERT_EQUAL(names("/d", "f7.conflict-", name), 1);
+    CU_ASSERT_STRING_EQUAL(content(name), "/d/f7");
+    for (int i = 0; i < FILES; i++) {
+        snprintf(path, sizeof path, "/d/f%d", i);
+        CU_ASSERT_STRING_EQUAL(content(path), i == 7 || i == 11 ? "theirs" : path);
+        if (i != 7)
+            CU_ASSERT_EQUAL(vfs_unlink(there, at(path)), 0);
+    }
+    CU_ASSERT_EQUAL(vfs_flush(there), 0);
+    CU_ASSERT_STRING_EQUAL(content(name), "/d/f7"); /* the block stays as long as it is named */
+    end();
+}
+
+/* What came behind the refused op belongs to the file that was kept. */
+static void test_chained(void)
+{
+    char name[600];
+    struct vfs_fd f;
+    struct vfs_stat st;
+    struct iovec more = {.iov_base = (void *)(uintptr_t) " and more", .iov_len = 9};
+    struct vfs_setattr mode = {.set = SET_MODE, .mode = 0600};
+
+    begin();
+    int fd = made(here, "/d/x", "ours", &f);
+    CU_ASSERT_EQUAL(vfs_writev(here, fd, &f, &more, 1, -1, 0), 9);
+    CU_ASSERT_EQUAL(vfs_commit(here, fd, &f), 0);
+    CU_ASSERT_EQUAL(vfs_fsetattr(here, fd, &f, &mode), 0);
+    CU_ASSERT(names("/d", "x", name) == 0);
+    write_elsewhere("/d/x", "theirs");
+    CU_ASSERT_EQUAL(vfs_flush(here), 0);
+    told_once(fd, &f, "/d", -EEXIST);
+    CU_ASSERT_EQUAL(lines, 1);
+    CU_ASSERT_STRING_EQUAL(content("/d/x"), "theirs");
+    CU_ASSERT_EQUAL(names("/d", "x.conflict-", name), 1);
+    CU_ASSERT_STRING_EQUAL(content(name), "ours and more");
+    CU_ASSERT_EQUAL(vfs_stat(there, at(name), true, &st), 0);
+    CU_ASSERT_EQUAL(st.attr.mode & 07777, 0600);
+    vfs_close(here, fd, &f);
+    end();
+}
+
+/* --- lock files ------------------------------------------------------------------------------- */
+
+#define ROUNDS 1000
+
+static struct shared {
+    _Atomic int holders;
+    _Atomic unsigned wins, twice, wrong;
+} * shared;
+
+static void racer(struct vfs *v)
+{
+    struct vfs_fd f;
+    for (unsigned wins = 0, tries = 0; wins < ROUNDS && tries < 100 * ROUNDS; tries++) {
+        int fd = vfs_open(v, at("/d/lock"), O_WRONLY | O_CREAT | O_EXCL, 0600, &f);
+        if (fd == -EEXIST)
+            continue;
+        if (fd < 0) {
+            shared->wrong++;
+            return;
+        }
+        wins++;
+        shared->wins++;
+        if (atomic_fetch_add(&shared->holders, 1) != 0)
+            shared->twice++;
+        vfs_close(v, fd, &f);
+        atomic_fetch_sub(&shared->holders, 1);
+        if (vfs_unlink(v, at("/d/lock")) != 0)
+            shared->wrong++;
+    }
+}
+
+static void test_lock_files(void)
+{
+    int status;
+
+    begin();
+    memset(shared, 0, sizeof *shared);
+    vfs_before_fork(here);
+    pid_t pid = fork();
+    vfs_after_fork(here, pid == 0);
+    alarm(110);
+    racer(here);
+    if (pid == 0) {
+        vfs_flush(here);
+        _exit(0);
+    }
+    waitpid(pid, &status, 0);
+    alarm(0);
+    CU_ASSERT_EQUAL(status, 0);
+    CU_ASSERT_EQUAL(shared->twice, 0);
+    CU_ASSERT_EQUAL(shared->wrong, 0);
+    CU_ASSERT(shared->wins > ROUNDS);
+    CU_ASSERT_EQUAL(vfs_flush(here), 0);
+    CU_ASSERT_EQUAL(lines, 0);
+    end();
+}
+
+int main(void)
+{
+    CU_initialize_registry();
+    CU_pSuite s = CU_add_suite("deferred", NULL, NULL);
+    CU_add_test(s, "name taken", test_name_taken);
+    CU_add_test(s, "name taken by a directory", test_taken_by_directory);
+    CU_add_test(s, "parent removed", test_parent_removed);
+    CU_add_test(s, "one of many", test_one_of_many);
+    CU_add_test(s, "chained", test_chained);
+    CU_add_test(s, "lock files", test_lock_files);
+    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED)
+        return 2;
+    CU_basic_set_mode(CU_BRM_VERBOSE);
+    CU_basic_run_tests();
+    int failed = (int)CU_get_number_of_failures();
+    CU_cleanup_registry();
+    return failed != 0;
+}
