@@ -13,7 +13,7 @@ with() { # PARAMETERS: of the volume from here on, counts begin anew
     rm -rf "$W"/cache/*
 }
 cat >"$W/make.py" <<'END'
-import os, sys
+import os, sys, time
 name, n = sys.argv[1], int(sys.argv[2])
 os.mkdir(name)
 d = os.open(name, os.O_RDONLY | os.O_DIRECTORY)
@@ -21,13 +21,14 @@ def make(files):
     for f in files:
         os.close(os.open(f, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644, dir_fd=d))
 make(["one", "two", "three"])
-if len(sys.argv) > 3: # told to go on
-    print("ready", flush=True)
-    sys.stdin.readline()
+def pause(done): # said by a native file: a pipe would wait for the store
+    if len(sys.argv) > 3:
+        os.close(os.open(f"{sys.argv[3]}/{done}", os.O_WRONLY | os.O_CREAT))
+        while not os.path.exists(f"{sys.argv[3]}/after-{done}"):
+            time.sleep(0.005)
+pause("ready")
 make([f"f{i}" for i in range(n)])
-if len(sys.argv) > 3:
-    print("made", flush=True)
-    sys.stdin.readline()
+pause("made")
 END
 
 # --- how much may wait -----------------------------------------------------------------------------
@@ -55,15 +56,16 @@ case_of "batch_size: no batch is larger" [ "$(value batch_ops_bucket 'le="50"')"
 case_of "and it is what is in force" [ "$(value batch_size)" = 50 ]
 
 with "batch_size=8&batch_size_max=200&high_watermark=16&low_watermark=2"
-coproc PROGRAM { jfs "$PY" "$W/make.py" "$PREFIX/grows" 300 told; }
-to=${PROGRAM[1]} from=${PROGRAM[0]}
-read -r _ <&"$from"
+mkdir "$W/say"
+jfs "$PY" "$W/make.py" "$PREFIX/grows" 300 "$W/say" &
+PROGRAM_PID=$!
+eventually 60 test -e "$W/say/ready"
 kill -STOP "$REDIS_PID"
-echo >&"$to"
-read -r _ <&"$from"
+: >"$W/say/after-ready"
+eventually 60 test -e "$W/say/made"
 kill -CONT "$REDIS_PID"
-echo >&"$to"
-wait "$PROGRAM_PID" || true
+: >"$W/say/after-made"
+wait "$PROGRAM_PID"
 scrape
 case_of "a store that stands still: batches grow" [ "$(value batch_ops_bucket 'le="250"')" -gt "$(value batch_ops_bucket 'le="100"')" ]
 case_of "which is said" [ "$(value batch_size)" = 200 ]
