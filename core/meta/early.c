@@ -222,6 +222,7 @@ static bool queued(struct batch *b, const struct op *op, struct queue_ref *ref)
     int rc = queue_put(q, op, &pk, ref);
     if (rc == -ENOSPC) { /* the pack is full, or the queue: a new group may have a new pack */
         queue_cut(q);
+        queue_tidy(q, true); /* what was sent and is kept for a while gives way */
         rc = queue_put(q, op, &pk, ref);
     }
     note_pack(b, &pk);

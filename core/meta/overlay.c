@@ -10,7 +10,8 @@
 #include <string.h>
 
 #define FIRST_BUCKETS 1024u
-#define KNOWN_MAX     1000000u /* nodes and entries; beyond it all is forgotten */
+#define NODES_MAX     100000u  /* beyond it only directories stay known */
+#define ENTRIES_MAX   2000000u /* names, also of listings that are not; beyond it nothing stays */
 
 struct dentry {
     struct dentry *next;
@@ -134,12 +135,34 @@ static void grow_nodes(struct overlay *o)
     o->node_buckets = buckets;
 }
 
+/* A stream of files needs each for a moment only. */
+static void forget_files(struct overlay *o)
+{
+    for (size_t i = 0; i < o->node_buckets; i++) {
+        struct node **at = &o->nodes[i];
+        while (*at != NULL) {
+            if ((*at)->a.type == TYPE_DIRECTORY)
+                at = &(*at)->next;
+            else
+                drop_node(o, at);
+        }
+    }
+}
+
+static void keep_bounded(struct overlay *o)
+{
+    if (o->n_nodes >= NODES_MAX)
+        forget_files(o);
+    if (o->n_nodes >= NODES_MAX / 2 + NODES_MAX / 4 || o->n_entries >= ENTRIES_MAX)
+        overlay_clear(o);
+}
+
 struct node *overlay_learn(struct overlay *o, uint64_t ino, const struct attr *a, uint64_t since)
 {
     struct node *n = overlay_node(o, ino);
     if (n == NULL) {
-        if (o->n_nodes + o->n_entries >= KNOWN_MAX)
-            overlay_clear(o);
+        if (o->n_nodes >= NODES_MAX || o->n_entries >= ENTRIES_MAX)
+            keep_bounded(o);
         if (o->n_nodes >= o->node_buckets)
             grow_nodes(o);
         n = calloc(1, sizeof(*n));
