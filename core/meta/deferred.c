@@ -66,28 +66,31 @@ void deferred_begin(struct batch *b, const struct queue_batch *g, const struct e
             b->pack_refs += pack_records(&g->ops[i], pack->id);
 }
 
-/* An op by itself.  A record of a pack that others name already is counted first: a count that is
- * too high loses nothing.  Not when another drainer did it. */
+/* An op by itself, which the volume's limits do not refuse again.  A record of a pack that others
+ * name already is counted first: a count that is too high loses nothing.  Not when another drainer
+ * did it. */
 static int publish(struct batch *b, const struct op *op, struct op_result *res)
 {
     struct engine *e = b->m->engine;
+    struct op_env env = b->env;
     int64_t records = pack_records(op, b->pack.id), seen = b->pack_refs > 0 ? b->pack_refs - 1 : 0;
     uint8_t count[8 + 4 + 8 + 8];
     struct op recount = {
         .kind = OP_RECOUNT, .now = op->now, .data = count, .data_len = sizeof(count)};
     int rc = 0;
 
+    env.capacity_bytes = env.inodes = 0;
     if (b->pack_refs + records > 1 && records > 0) {
         put_be64(count, b->pack.id);
         put_be32(count + 8, b->pack.size);
         put_be64(count + 12, (uint64_t)seen);
         put_be64(count + 20, (uint64_t)(b->pack_refs + records - 1));
-        rc = e->ops->call(e, &b->env, &recount, 1, res);
+        rc = e->ops->call(e, &env, &recount, 1, res);
         if (rc == 0)
             op_result_free(res);
     }
     if (rc == 0)
-        rc = e->ops->call(e, &b->env, op, 1, res);
+        rc = e->ops->call(e, &env, op, 1, res);
     if (rc < 0 || res->code == 0)
         b->pack_refs += records;
     return rc;
@@ -119,7 +122,8 @@ static enum kept keep_as(struct batch *b, const struct op *make)
     return same ? KEPT_BEFORE : NOT_KEPT;
 }
 
-/* The same inode under another name: beside the winner, or in the root when its directory went. */
+/* The same inode under another name: beside the winner, or in the root when its directory went or
+ * takes nothing more. */
 static enum kept keep(struct batch *b, const struct op *op, char name[NAME_LEN_MAX + 1])
 {
     struct op again = *op;
@@ -137,6 +141,7 @@ static enum kept keep(struct batch *b, const struct op *op, char name[NAME_LEN_M
     memcpy(moved, op->data, op->data_len);
     attr_encode(&a, moved);
     again.base = INO_ROOT;
+    again.cred = (struct op_cred){0};
     again.data = moved;
     return keep_as(b, &again);
 }
@@ -186,8 +191,7 @@ void deferred_refused(struct batch *b, const struct op *op, int code)
     metrics_conflicts(b->m->metrics, 1);
     const char *what = op->path != NULL ? op->path : "";
     enum kept kept = NOT_KEPT;
-    if (op->kind == OP_MAKE && (op->mode >> 12) == TYPE_FILE && op->data_len > ATTR_BYTES &&
-        (code == -EEXIST || code == -ENOENT))
+    if (op->kind == OP_MAKE && (op->mode >> 12) == TYPE_FILE && op->data_len > ATTR_BYTES)
         kept = keep(b, op, name);
     if (kept == KEPT)
         b->kept = op->ino;

@@ -16,11 +16,13 @@
 #include <CUnit/Basic.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -97,6 +99,7 @@ static void begin(void)
     here = mount_at("cache-a");
     there = mount_at("cache-b");
     CU_ASSERT_FATAL(here != NULL && there != NULL);
+    vfs_set_umask(here, 0);
     CU_ASSERT_EQUAL(vfs_mkdir(here, at("/first"), 0755), 0);
     CU_ASSERT_EQUAL(vfs_mkdir(here, at("/d"), 0777), 0);
     CU_ASSERT_EQUAL(vfs_flush(here), 0);
@@ -263,6 +266,200 @@ static void test_parent_removed(void)
     end();
 }
 
+/* A quota that another host sets on the directory. */
+static void test_quota(void)
+{
+    static const uint8_t quota[16] = {[7] = 1}; /* bytes, then inodes: no limit */
+    char name[600];
+    struct vfs_fd f;
+    struct vfs_stat st;
+
+    begin();
+    int fd = made(here, "/d/x", "ours", &f);
+    CU_ASSERT_EQUAL(vfs_stat(there, at("/d"), true, &st), 0);
+    unsigned long long ino = st.ino;
+    server_int(server, "HSET dirQuota %llu %b", ino, quota, sizeof quota);
+    server_int(server, "HSET dirQuotaUsedSpace %llu 0", ino);
+    server_int(server, "HSET dirQuotaUsedInodes %llu 0", ino);
+    CU_ASSERT_EQUAL(vfs_flush(here), 0);
+    told_once(fd, &f, "/d", -EDQUOT);
+    CU_ASSERT_EQUAL(lines, 1);
+    CU_ASSERT_EQUAL(conflicts(), 1);
+    CU_ASSERT_EQUAL(names("/d", "x", name), 0);
+    CU_ASSERT_EQUAL(names("/", "x.conflict-", name), 1);
+    CU_ASSERT_STRING_EQUAL(content(name), "ours");
+    vfs_close(here, fd, &f);
+    end();
+}
+
+/* Another host takes the right to write in the directory away. */
+static void test_unwritable(void)
+{
+    char name[600], open_all[400];
+    int status;
+
+    begin();
+    snprintf(open_all, sizeof open_all, "chmod -R a+rwX %s", server_dir(server));
+    if (geteuid() != 0 || system(open_all) != 0) {
+        printf("(not root) ");
+        end();
+        return;
+    }
+    vfs_before_fork(here);
+    pid_t pid = fork();
+    vfs_after_fork(here, pid == 0);
+    if (pid == 0) { /* a user of its own, with a cache of its own */
+        struct vfs_setattr mode = {.set = SET_MODE, .mode = 0555};
+        struct vfs_fd f;
+        if (seteuid(1000) != 0)
+            _exit(5);
+        struct vfs *user = mount_at("cache-u");
+        if (vfs_mkdir(user, at("/first-own"), 0777) != 0 || vfs_mkdir(user, at("/own"), 0777) != 0)
+            _exit(1);
+        int fd = vfs_open(user, at("/own/x"), O_RDWR | O_CREAT, 0644, &f);
+        struct iovec iov = {.iov_base = (void *)(uintptr_t) "ours", .iov_len = 4};
+        if (fd < 0 || vfs_writev(user, fd, &f, &iov, 1, -1, 0) != 4 ||
+            vfs_commit(user, fd, &f) != 0)
+            _exit(2);
+        seteuid(0);
+        if (vfs_setattr(there, at("/own"), false, &mode) != 0 || vfs_flush(there) != 0)
+            _exit(3);
+        seteuid(1000);
+        int rc = vfs_fsync(user, fd, &f);
+        _exit(rc == -EACCES ? 0 : 4);
+    }
+    waitpid(pid, &status, 0);
+    CU_ASSERT_EQUAL(status, 0);
+    CU_ASSERT_EQUAL(names("/", "x.conflict-", name), 1);
+    CU_ASSERT_STRING_EQUAL(content(name), "ours");
+    end();
+}
+
+/* --- drainers --------------------------------------------------------------------------------- */
+
+/* One is stopped while its batch is on its way; another process gets through, and what the stopped
+ * one still does when it goes on changes nothing. */
+static void test_stopped_drainer(void)
+{
+    char name[600], path[40];
+    struct vfs_fd f;
+    int status, ends[2];
+    char c;
+
+    begin();
+    CU_ASSERT_EQUAL(pipe(ends), 0);
+    vfs_before_fork(here);
+    pid_t pid = fork();
+    vfs_after_fork(here, pid == 0);
+    if (pid == 0) {
+        if (vfs_mkdir(here, at("/second"), 0755) != 0 || vfs_mkdir(here, at("/e"), 0755) != 0)
+            _exit(1);
+        for (int i = 0; i < FILES; i++) {
+            snprintf(path, sizeof path, "/e/f%d", i);
+            int fd = made(here, path, path, &f);
+            if (vfs_close(here, fd, &f) != 0)
+                _exit(2);
+        }
+        write_elsewhere("/e/f3", "theirs");
+        server_freeze(server);
+        if (write(ends[1], "x", 1) != 1)
+            _exit(3);
+        _exit(vfs_flush(here) == 0 ? 0 : 4);
+    }
+    CU_ASSERT_EQUAL(read(ends[0], &c, 1), 1);
+    usleep(200000); /* it waits for the server */
+    kill(pid, SIGSTOP);
+    waitpid(pid, &status, WUNTRACED);
+    server_unfreeze(server);
+    alarm(60);
+    CU_ASSERT_EQUAL(vfs_flush(here), 0);
+    alarm(0);
+    CU_ASSERT_EQUAL(names("/e", "f", name), FILES + 1);
+    kill(pid, SIGCONT);
+    waitpid(pid, &status, 0);
+    CU_ASSERT_EQUAL(status, 0);
+    CU_ASSERT_EQUAL(names("/e", "f", name), FILES + 1);
+    CU_ASSERT_EQUAL(names("/", "f", name), 1); /* no more than "first" */
+    CU_ASSERT_EQUAL(names("/e", "f3.conflict-", name), 1);
+    CU_ASSERT_STRING_EQUAL(content(name), "/e/f3");
+    for (int i = 0; i < FILES; i++) {
+        snprintf(path, sizeof path, "/e/f%d", i);
+        CU_ASSERT_STRING_EQUAL(content(path), i == 3 ? "theirs" : path);
+    }
+    close(ends[0]);
+    close(ends[1]);
+    end();
+}
+
+/* --- limits ----------------------------------------------------------------------------------- */
+
+#define MANY 110000 /* more than may be pending */
+
+static void test_many(void)
+{
+    char path[40];
+    struct vfs_fd f;
+    struct vfs_stat st;
+
+    begin();
+    for (int i = 0; i < MANY; i++) {
+        snprintf(path, sizeof path, "/d/f%d", i);
+        int fd = vfs_open(here, at(path), O_WRONLY | O_CREAT, 0644, &f);
+        CU_ASSERT_FATAL(fd >= 0);
+        CU_ASSERT_EQUAL(vfs_close(here, fd, &f), 0);
+    }
+    CU_ASSERT_EQUAL(vfs_flush(here), 0);
+    CU_ASSERT(!vfs_is_pending(here));
+    CU_ASSERT_EQUAL(vfs_stat(there, at("/d"), true, &st), 0);
+    CU_ASSERT_EQUAL(server_int(server, "HLEN d%llu", (unsigned long long)st.ino), MANY);
+    CU_ASSERT_EQUAL(lines, 0);
+    end();
+}
+
+/* No room for queues, packs or staging files: what was acknowledged all the same is there. */
+static void test_full_cache(void)
+{
+    static char text[3000];
+    struct iovec iov = {.iov_base = text, .iov_len = sizeof text - 1};
+    char dir[300], path[40];
+    struct vfs_fd f;
+    int good[400], n = 0, rc;
+
+    begin();
+    memset(text, 't', sizeof text - 1);
+    snprintf(dir, sizeof dir, "%s/cache-s", server_dir(server));
+    mkdir(dir, 0700);
+    if (mount("none", dir, "tmpfs", 0, "size=900k") != 0) {
+        printf("(no tmpfs of its own) ");
+        end();
+        return;
+    }
+    struct vfs *small = mount_at("cache-s");
+    rc = vfs_mkdir(small, at("/s"), 0755);
+    for (int i = 0; rc == 0 && i < 400; i++) {
+        snprintf(path, sizeof path, "/s/f%d", i);
+        int fd = vfs_open(small, at(path), O_WRONLY | O_CREAT, 0644, &f);
+        CU_ASSERT(fd >= 0 || fd == -ENOSPC);
+        if (fd < 0)
+            continue;
+        bool whole = vfs_writev(small, fd, &f, &iov, 1, -1, 0) == (ssize_t)iov.iov_len;
+        int closed = vfs_close(small, fd, &f);
+        CU_ASSERT(closed == 0 || closed == -ENOSPC);
+        if (whole && closed == 0)
+            good[n++] = i;
+    }
+    CU_ASSERT(rc == 0 || rc == -ENOSPC);
+    CU_ASSERT_EQUAL(vfs_flush(small), 0);
+    for (int i = 0; i < n; i++) {
+        snprintf(path, sizeof path, "/s/f%d", good[i]);
+        CU_ASSERT_STRING_EQUAL(content(path), text);
+    }
+    printf("(%d of 400) ", n);
+    vfs_unmount(small);
+    umount2(dir, MNT_DETACH);
+    end();
+}
+
 /* Among others in one batch and one pack: the references of the pack stay exact. */
 static void test_one_of_many(void)
 {
@@ -389,7 +586,12 @@ int main(void)
     CU_add_test(s, "name taken", test_name_taken);
     CU_add_test(s, "name taken by a directory", test_taken_by_directory);
     CU_add_test(s, "parent removed", test_parent_removed);
+    CU_add_test(s, "quota", test_quota);
+    CU_add_test(s, "unwritable", test_unwritable);
     CU_add_test(s, "one of many", test_one_of_many);
+    CU_add_test(s, "stopped drainer", test_stopped_drainer);
+    CU_add_test(s, "many", test_many);
+    CU_add_test(s, "full cache", test_full_cache);
     CU_add_test(s, "chained", test_chained);
     CU_add_test(s, "lock files", test_lock_files);
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
