@@ -1,0 +1,188 @@
+/*
+ * test_overlay.c - what a process knows of names and inodes: learned, renewed, forgotten, ended by
+ * another process's mark.
+ */
+#include "core/meta/overlay.h"
+
+#include <CUnit/Basic.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char top[200];
+static struct board *board;
+static struct overlay *known;
+
+static int remove_one(const char *path, const struct stat *sb, int type, struct FTW *ftw)
+{
+    return remove(path);
+}
+
+static void begin(void)
+{
+    char err[300];
+    const char *tmp = getenv("TMPDIR");
+    snprintf(top, sizeof top, "%s/overlay-XXXXXX", tmp != NULL ? tmp : "/tmp");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(top));
+    CU_ASSERT_EQUAL_FATAL(board_open(top, &board, err, sizeof err), 0);
+    CU_ASSERT_EQUAL_FATAL(overlay_new(board, &known), 0);
+}
+
+static void end(void)
+{
+    overlay_free(known);
+    board_close(board);
+    nftw(top, remove_one, 20, FTW_DEPTH | FTW_PHYS);
+}
+
+static struct node *learn(uint64_t ino, uint8_t type, uint64_t length)
+{
+    struct attr a = {.type = type, .length = length, .nlink = 1};
+    return overlay_learn(known, ino, &a, board_now(board));
+}
+
+static void mark_elsewhere(uint64_t ino)
+{
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) {
+        board_after_fork(board);
+        board_mark(board, ino, 0);
+        _exit(0);
+    }
+    waitpid(pid, &status, 0);
+}
+
+static enum known entry(struct node *dir, const char *name, uint64_t *ino)
+{
+    uint8_t type;
+    return overlay_entry(known, dir, name, strlen(name), &type, ino);
+}
+
+static void test_nodes(void)
+{
+    begin();
+    CU_ASSERT_PTR_NULL(overlay_node(known, 5));
+    struct node *n = learn(5, TYPE_FILE, 7);
+    CU_ASSERT_PTR_EQUAL(overlay_node(known, 5), n);
+    overlay_set_target(n, "target", 3);
+    CU_ASSERT_STRING_EQUAL(n->target, "tar");
+    n->is_mine = true;
+    CU_ASSERT_PTR_EQUAL(learn(5, TYPE_FILE, 8), n); /* renewed; what else is known stays */
+    CU_ASSERT(n->a.length == 8 && n->is_mine);
+    board_mark(board, 5, 0); /* our own mark ends nothing */
+    CU_ASSERT_PTR_EQUAL(overlay_node(known, 5), n);
+    overlay_forget(known, 5);
+    overlay_forget(known, 5);
+    CU_ASSERT_PTR_NULL(overlay_node(known, 5));
+    end();
+}
+
+static void test_marked_elsewhere(void)
+{
+    begin();
+    learn(5, TYPE_FILE, 7);
+    learn(6, TYPE_FILE, 7);
+    uint64_t before = board_now(board);
+    mark_elsewhere(5);
+    CU_ASSERT_PTR_NULL(overlay_node(known, 5));
+    CU_ASSERT_PTR_NOT_NULL(overlay_node(known, 6));
+    CU_ASSERT_PTR_NOT_NULL(learn(5, TYPE_FILE, 9)); /* after it: believed */
+    CU_ASSERT_PTR_NOT_NULL(overlay_node(known, 5));
+    overlay_forget(known, 5);
+    struct attr a = {.type = TYPE_FILE};
+    overlay_learn(known, 5, &a, before); /* an answer from before it */
+    CU_ASSERT_PTR_NULL(overlay_node(known, 5));
+    end();
+}
+
+static void test_entries(void)
+{
+    uint64_t ino;
+    begin();
+    struct node *d = learn(10, TYPE_DIRECTORY, 0), *e = learn(11, TYPE_DIRECTORY, 0);
+    CU_ASSERT_EQUAL(entry(d, "a", &ino), NOT_KNOWN);
+    CU_ASSERT(overlay_add(known, d, "a", 1, TYPE_FILE, 20));
+    CU_ASSERT(entry(d, "a", &ino) == PRESENT && ino == 20);
+    CU_ASSERT_EQUAL(entry(d, "b", &ino), NOT_KNOWN);
+    CU_ASSERT_EQUAL(entry(e, "a", &ino), NOT_KNOWN);
+    CU_ASSERT_EQUAL(d->count, 1);
+    CU_ASSERT(overlay_add(known, d, "a", 1, TYPE_FILE, 21)); /* replaced, not one more */
+    CU_ASSERT(entry(d, "a", &ino) == PRESENT && ino == 21 && d->count == 1);
+    overlay_set_complete(known, d);
+    CU_ASSERT_EQUAL(entry(d, "b", &ino), ABSENT);
+    overlay_remove(known, d, "b", 1);
+    CU_ASSERT_EQUAL(d->count, 1);
+    overlay_remove(known, d, "a", 1);
+    CU_ASSERT(entry(d, "a", &ino) == ABSENT && d->count == 0);
+    overlay_set_complete(known, e); /* an empty one */
+    CU_ASSERT_EQUAL(entry(e, "a", &ino), ABSENT);
+    end();
+}
+
+/* A listing that begins anew knows nothing of the old one, and neither does a node learned anew. */
+static void test_listings(void)
+{
+    uint64_t ino;
+    begin();
+    struct node *d = learn(10, TYPE_DIRECTORY, 0);
+    overlay_add(known, d, "a", 1, TYPE_FILE, 20);
+    overlay_set_complete(known, d);
+    overlay_start_listing(known, d);
+    CU_ASSERT(entry(d, "a", &ino) == NOT_KNOWN && d->count == 0 && !d->is_complete);
+    overlay_add(known, d, "a", 1, TYPE_FILE, 20);
+    overlay_forget(known, 10);
+    d = learn(10, TYPE_DIRECTORY, 0);
+    CU_ASSERT_EQUAL(entry(d, "a", &ino), NOT_KNOWN);
+    overlay_clear(known);
+    CU_ASSERT_PTR_NULL(overlay_node(known, 10));
+    end();
+}
+
+#define MANY 20000
+
+static void test_many(void)
+{
+    char name[300];
+    uint64_t ino;
+    bool right = true;
+
+    begin();
+    learn(10, TYPE_DIRECTORY, 0);
+    for (unsigned i = 0; i < MANY; i++) {
+        size_t n = (size_t)snprintf(name, sizeof name, "%0*u", 1 + (int)(i % 250), i);
+        right = right && learn(100 + i, TYPE_FILE, i) != NULL;
+        right = right && overlay_add(known, overlay_node(known, 10), name, n, TYPE_FILE, 100 + i);
+    }
+    struct node *d = overlay_node(known, 10);
+    CU_ASSERT_EQUAL(d->count, MANY);
+    overlay_set_complete(known, d);
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(name, sizeof name, "%0*u", 1 + (int)(i % 250), i);
+        right = right && entry(d, name, &ino) == PRESENT && ino == 100 + i;
+        struct node *n = overlay_node(known, 100 + i);
+        right = right && n != NULL && n->a.length == i;
+    }
+    CU_ASSERT(right);
+    CU_ASSERT_EQUAL(entry(d, "x", &ino), ABSENT);
+    end();
+}
+
+int main(void)
+{
+    CU_initialize_registry();
+    CU_pSuite s = CU_add_suite("overlay", NULL, NULL);
+    CU_add_test(s, "nodes", test_nodes);
+    CU_add_test(s, "marked elsewhere", test_marked_elsewhere);
+    CU_add_test(s, "entries", test_entries);
+    CU_add_test(s, "listings", test_listings);
+    CU_add_test(s, "many", test_many);
+    CU_basic_set_mode(CU_BRM_VERBOSE);
+    CU_basic_run_tests();
+    int failed = (int)CU_get_number_of_failures();
+    CU_cleanup_registry();
+    return failed != 0;
+}
