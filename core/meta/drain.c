@@ -31,6 +31,7 @@ struct flight {
 
 struct draining {
     struct batch *b;
+    struct op_env env; /* b->env may not be set yet: draining may be the first thing we do */
     struct queue *q;
     struct flight flight[WINDOW];
     size_t first, n;
@@ -126,7 +127,7 @@ static bool send_one(struct draining *d)
         return false;
     }
     d->next = f->g.next;
-    f->rq.env = &d->b->env;
+    f->rq.env = &d->env;
     f->rq.ops = f->g.ops;
     f->rq.n = f->g.n;
     f->rq.res = f->res;
@@ -267,7 +268,7 @@ static int drain_queue(struct batch *b, struct queue *q, struct engine_request *
 
     if (d == NULL)
         return meta_fail(b->m, -ENOMEM, "no memory");
-    *d = (struct draining){.b = b, .q = q};
+    *d = (struct draining){.b = b, .env = meta_env(b->m), .q = q};
     bool mine = queue_begin(q, WAIT_MS) == 0;
     for (int i = 0; i < TRIES; i++) {
         run(d, call);

@@ -219,6 +219,24 @@ static bool holds(struct vfs *v, struct writer *w)
     return held;
 }
 
+/* The same asked by a process that was not there before, which so finds what is pending. */
+static bool fresh_process_holds(const struct crash_volume *vol, struct vfs *v, struct writer *w,
+                                unsigned n)
+{
+    int status = -1;
+    vfs_before_fork(v);
+    pid_t pid = fork();
+    vfs_after_fork(v, pid == 0);
+    if (pid == 0) {
+        struct vfs *fresh = crash_volume_mount(vol);
+        bool held = fresh != NULL;
+        for (unsigned i = 0; held && i < n; i++)
+            held = holds(fresh, &w[i]);
+        _exit(!held);
+    }
+    return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+}
+
 /* What a killed process had sent may take effect a moment after its end: Redis has yet to read it;
  * LMDB shows a commit whose writer was killed at its end to readers when somebody else writes. */
 static bool settle(struct engine *e)
@@ -264,6 +282,8 @@ bool crash_run(const struct crash_volume *vol, struct vfs *v, const struct crash
         count->all += n == plan->writers;
         count->pending += n == plan->writers && any_pending(vol);
         failed += !settle(e);
+        if (n == plan->writers && draw(4) == 0)
+            failed += !fresh_process_holds(vol, v, w, n);
         vfs_input(v); /* pipes told of what others did */
         for (uint32_t i = 0; i < n; i++)
             failed += !holds(v, &w[(first + i) % plan->writers]);
