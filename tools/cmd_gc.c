@@ -4,6 +4,8 @@
  */
 #include "tools/gc.h"
 
+#include "core/vfs/vfs.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -188,6 +190,26 @@ static bool take_option(struct gc *gc, int opt, unsigned long *age)
     }
 }
 
+/* Blocks of changes that wait on this host, perhaps since long, look like nobody's. */
+static int send_pending(const struct cmd *self, const struct config *c)
+{
+    struct vfs *v = NULL;
+    char err[512] = "";
+
+    int rc = vfs_mount(c, &v, err, sizeof err);
+    if (rc < 0) {
+        cmd_say(self, "%s", err);
+        return CMD_USAGE;
+    }
+    rc = vfs_ready(v);
+    if (rc == 0)
+        rc = vfs_flush(v);
+    if (rc < 0)
+        cmd_say(self, "pending changes: %s", vfs_error(v));
+    vfs_unmount(v);
+    return rc < 0 ? CMD_USAGE : CMD_OK;
+}
+
 static int gc_main(const struct cmd *self, int argc, char **argv)
 {
     struct config c = {0};
@@ -214,6 +236,8 @@ static int gc_main(const struct cmd *self, int argc, char **argv)
         cmd_say(self, "%s", err);
         rc = CMD_USAGE;
     }
+    if (rc == CMD_OK && gc.is_delete)
+        rc = send_pending(self, &c);
     if (rc == CMD_OK && store_open(&v.set, &gc.store, err, sizeof err) < 0) {
         cmd_say(self, "%s", err);
         rc = CMD_USAGE;
@@ -239,7 +263,9 @@ const struct cmd cmd_gc = {
         "sliceRef (one that is too low is an error: data will be lost), slices of which less than\n"
         "half is in use.  Changes nothing without an option.\n\n"
         "options:\n"
-        "      --delete           remove what is told, and lower counts that are too high\n"
+        "      --delete           remove what is told (after what this user has pending is sent), "
+        "and lower\n"
+        "                         counts that are too high\n"
         "      --repack[=SHARE]   copy what is in use out of slices of which less than SHARE "
         "percent\n"
         "                         (default 50) is, and remove those; files stay as they are\n"
