@@ -1,6 +1,6 @@
 /*
  * batches - what batches cost a server, without anything above the engine:
- *   batches META-URL OPS-A-BATCH OPS [IN-FLIGHT]
+ *   batches META-URL OPS-A-BATCH OPS [IN-FLIGHT [1]]      1: only the first kind
  *
  * A bare loop: batches are encoded, pipelined and answered, no path is walked and no block written.
  * The volume should be empty and is full of files afterwards.  A line a kind: seconds, ops a
@@ -261,7 +261,7 @@ int main(int argc, char **argv)
     uint64_t dirs;
 
     if (argc < 4 || engine_open(argv[1], &engine, err, sizeof(err)) < 0)
-        fatal("usage", "batches META-URL OPS-A-BATCH OPS [IN-FLIGHT]");
+        fatal("usage", "batches META-URL OPS-A-BATCH OPS [IN-FLIGHT [1]]");
     batch_ops = strtoul(argv[2], NULL, 10);
     total = strtoul(argv[3], NULL, 10);
     if (argc > 4)
@@ -275,6 +275,8 @@ int main(int argc, char **argv)
     printf("%-20s %10s %11s %8s %8s %8s\n", "an op costs:", "", "", "server", "script", "client");
     dirs = directories();
     run(MAKE, dirs);
+    if (argc > 5)
+        goto out;
     run(SETATTR, dirs);
     run(WRITE, dirs);
     dirs = directories();
@@ -287,6 +289,7 @@ int main(int argc, char **argv)
     run(MKNOD, dirs);
     dirs = directories();
     run(MAKE_DIR, dirs);
+out:
     engine->ops->close(engine);
     rds_close(rds);
     return 0;

@@ -1,9 +1,11 @@
 /*
- * creates - makes small files as fast as it can:  creates DIR FILES PROCESSES
+ * creates - makes small files as fast as it can:  creates DIR FILES PROCESSES [BYTES]
  *
  * Each process makes its share of FILES files of 4 KiB in a directory of its own below DIR and they
- * begin together; prints the seconds from then until the last one has ended.
+ * begin together; prints the seconds from then until all are published and the last one has ended.
  */
+#include "../../include/jfspre.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +16,7 @@
 #include <unistd.h>
 
 static char data[4096], path[4200];
+static size_t bytes = sizeof(data);
 
 static void must(int ok, const char *what)
 {
@@ -30,9 +33,10 @@ static void make(const char *dir, int who, int n)
         snprintf(path, sizeof(path), "%s/%d/file%06d", dir, who, i);
         int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
         must(fd >= 0, path);
-        must(write(fd, data, sizeof(data)) == sizeof(data), path);
+        must(bytes == 0 || write(fd, data, bytes) == (ssize_t)bytes, path);
         must(close(fd) == 0, path);
     }
+    must(jfspre_flush() == 0, "flush");
 }
 
 static double now(void)
@@ -47,8 +51,11 @@ int main(int argc, char **argv)
     int ready[2], go[2], status, bad = 0;
     char c = 0;
 
-    if (argc != 4)
+    if (argc < 4)
         return 2;
+    if (argc > 4)
+        bytes = strtoul(argv[4], NULL, 10);
+    must(bytes <= sizeof(data), "BYTES");
     int files = atoi(argv[2]), processes = atoi(argv[3]);
     memset(data, 'x', sizeof(data));
     for (int p = 0; p < processes; p++) {
