@@ -27,7 +27,7 @@ static void remember(struct batch *b, const struct op *op, int code)
     pthread_mutex_unlock(&b->known);
 }
 
-/* "NAME.conflict-HOST-PID-INODE", cut so that it is a name. */
+/* "NAME.conflict-HOST-INODE", cut so that it is a name; the same whoever drains. */
 static void conflict_name(const struct op *op, char out[NAME_LEN_MAX + 1])
 {
     char host[65] = "", tail[160];
@@ -35,8 +35,7 @@ static void conflict_name(const struct op *op, char out[NAME_LEN_MAX + 1])
     for (char *p = host; *p != '\0'; p++)
         if (*p == '/')
             *p = '_';
-    int n = snprintf(tail, sizeof(tail), ".conflict-%s-%d-%llu", host, (int)getpid(),
-                     (unsigned long long)op->ino);
+    int n = snprintf(tail, sizeof(tail), ".conflict-%s-%llu", host, (unsigned long long)op->ino);
     snprintf(out, NAME_LEN_MAX + 1, "%.*s%s", NAME_LEN_MAX - n, op->path, tail);
 }
 
