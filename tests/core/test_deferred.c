@@ -174,6 +174,7 @@ static unsigned names(const char *dir, const char *prefix, char out[600])
     struct vfs_dirent e;
     unsigned n = 0;
     out[0] = '\0';
+    vfs_input(there); /* nothing from before is believed */
     if (vfs_stat(there, at(dir), false, &st) != 0 || vfs_dir_open(there, st.ino, &d) != 0)
         return 9999;
     for (size_t i = 0; vfs_dir_at(d, i, &e) == 1; i++) {
