@@ -87,6 +87,8 @@ struct batch {
 
 /* True: op is decided, *res is its answer, and a change is queued.  Locked. */
 bool early_call(struct batch *b, const struct op *op, struct op_result *res);
+/* The directory of op's last component, when the whole way to it is known.  Locked. */
+struct node *early_parent(struct batch *b, const struct op *op);
 
 /* --- learn.c: what the store did -------------------------------------------------------------- */
 
@@ -96,8 +98,11 @@ void learn_before(struct batch *b, const struct op *ops, size_t n);
 /* early: b->early when the ops were sent.  Locks. */
 void learn_after(struct batch *b, const struct op *ops, size_t n, const struct op_result *res,
                  uint64_t since, uint64_t early);
-/* An op for the same round trip whose answer makes early ones possible.  False: none is wanted. */
-bool learn_more(struct batch *b, const struct op *ops, size_t n, struct op *more);
+/* Ops for the same round trip whose answers make early ones possible: the way to the directory
+ * where something is made, or its listing.  Returns how many; *paths is to be freed with them. */
+#define LEARN_MORE 10
+size_t learn_more(struct batch *b, const struct op *ops, size_t n, struct op more[LEARN_MORE],
+                  char **paths);
 
 /* --- drain.c ---------------------------------------------------------------------------------- */
 

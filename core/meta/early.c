@@ -62,6 +62,15 @@ static bool is_dots(const char *name, size_t len)
     return name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.'));
 }
 
+/* A name on the way: in a directory of others it may have become another directory's. */
+static bool is_way(struct batch *b, const struct node *dir, const char *name, size_t len)
+{
+    if (dir->is_mine && dir->is_complete)
+        return true;
+    uint64_t told = overlay_entry_told(b->overlay, dir, name, len);
+    return clock_mono_ns() - told < BELIEVED_NS && told > b->input_ns;
+}
+
 /* The directory of the last component.  Names that need a closer look are the store's business:
  * dots, symlinks on the way, slashes at the end. */
 static bool find_place(struct batch *b, const struct op *op, uint64_t base, const char *path,
@@ -97,7 +106,7 @@ static bool find_place(struct batch *b, const struct op *op, uint64_t base, cons
         p->known = overlay_entry(b->overlay, dir, path, len, &p->type, &p->ino);
         if (*end == '\0')
             return true;
-        if (p->known != PRESENT || p->type != TYPE_DIRECTORY)
+        if (p->known != PRESENT || p->type != TYPE_DIRECTORY || !is_way(b, dir, path, len))
             return false;
         dir = overlay_node(b->overlay, p->ino);
         for (path = end; *path == '/'; path++)
@@ -106,6 +115,12 @@ static bool find_place(struct batch *b, const struct op *op, uint64_t base, cons
             return false;
     }
     return false;
+}
+
+struct node *early_parent(struct batch *b, const struct op *op)
+{
+    struct place p;
+    return find_place(b, op, op->base, op->path, &p) ? p.dir : NULL;
 }
 
 /* Who unpacks a tree comes back to the directories it made, to set their times and modes. */

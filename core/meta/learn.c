@@ -11,6 +11,7 @@
 #include "core/meta/lx.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define STREAM_ENTRIES 4096   /* a directory with more is not streamed into */
@@ -54,25 +55,55 @@ static bool begins_stream(const struct node *dir)
     return dir->fresh + 1 >= STREAM_AFTER && !dir->is_complete && dir->a.type == TYPE_DIRECTORY;
 }
 
-bool learn_more(struct batch *b, const struct op *ops, size_t n, struct op *more)
+static struct op question(const struct op *op, uint8_t kind, uint64_t base, const char *path)
 {
+    return (struct op){.kind = kind,
+                       .len = kind == OP_READDIR ? STREAM_ENTRIES : 0,
+                       .flags = OPF_NOFOLLOW | OPF_BY_FD,
+                       .cred = op->cred,
+                       .now = op->now,
+                       .base = base,
+                       .path = path};
+}
+
+/* A look-up of the base, and one of each directory on the way: "a/b/c" asks for "", "a" and "a/b".
+ */
+static size_t ask_way(const struct op *op, struct op more[LEARN_MORE], char **paths)
+{
+    const char *path = op->path + strspn(op->path, "/");
+    size_t n = 0, depth = 1, len = strlen(path);
+    for (const char *p = path; *p != '\0'; p++)
+        depth += *p == '/';
+    char *copy = depth <= LEARN_MORE && len <= PATH_LEN_MAX ? malloc(depth * (len + 1)) : NULL;
+    *paths = copy;
+    more[n++] = question(op, OP_LOOKUP, op->base, "");
+    for (size_t i = 0; copy != NULL && i < len; i++) {
+        if (path[i] != '/' || path[i + 1] == '/' || path[i + 1] == '\0')
+            continue;
+        memcpy(copy, path, i);
+        copy[i] = '\0';
+        more[n++] = question(op, OP_LOOKUP, op->base, copy);
+        copy += i + 1;
+    }
+    return n;
+}
+
+size_t learn_more(struct batch *b, const struct op *ops, size_t n, struct op more[LEARN_MORE],
+                  char **paths)
+{
+    size_t found = 0;
+    *paths = NULL;
     if (n != 1 || (ops->kind != OP_MKDIR && ops->kind != OP_OPEN) || ops->cred.uid != b->uid ||
-        !op_changes(ops))
-        return false;
+        !op_changes(ops) || ops->path == NULL)
+        return 0;
     pthread_mutex_lock(&b->known);
-    const struct node *dir = overlay_node(b->overlay, ops->base);
-    bool streams = dir != NULL && dir_of(ops) == dir->ino && begins_stream(dir);
+    const struct node *dir = early_parent(b, ops);
+    if (dir == NULL)
+        found = ask_way(ops, more, paths);
+    else if (begins_stream(dir))
+        more[found++] = question(ops, OP_READDIR, dir->ino, "");
     pthread_mutex_unlock(&b->known);
-    if (dir != NULL && !streams)
-        return false;
-    *more = (struct op){.kind = streams ? OP_READDIR : OP_LOOKUP,
-                        .len = streams ? STREAM_ENTRIES : 0,
-                        .flags = OPF_NOFOLLOW | OPF_BY_FD,
-                        .cred = ops->cred,
-                        .now = ops->now,
-                        .base = ops->base,
-                        .path = ""};
-    return true;
+    return found;
 }
 
 /* --- marks for others ------------------------------------------------------------------------- */
@@ -237,6 +268,18 @@ static struct node *learn_page(struct batch *b, struct node *dir, const struct b
     return dir;
 }
 
+/* The name that a look-up without following went by. */
+static void learn_entry(struct batch *b, const struct op *op, const struct op_result *res)
+{
+    size_t len;
+    const char *name = last_name(op->path, &len);
+    struct node *dir = name != NULL && (op->flags & OPF_NOFOLLOW) != 0 && res->has_attr
+                           ? overlay_node(b->overlay, res->parent)
+                           : NULL;
+    if (dir != NULL && dir->ino != res->ino)
+        overlay_add(b->overlay, dir, name, len, res->attr.type, res->ino);
+}
+
 /* A directory whose pages were all learned is known whole, as of the first of them. */
 static void learn_listing(struct batch *b, const struct op *op, const struct op_result *res,
                           uint64_t since)
@@ -323,6 +366,9 @@ static void learn(struct batch *b, const struct op *op, const struct op_result *
         learn_listing(b, op, res, since);
         break;
     case OP_LOOKUP:
+        learn_attr(b, res, since);
+        learn_entry(b, op, res);
+        break;
     case OP_SETATTR:
     case OP_WRITE:
     case OP_TRUNCATE:

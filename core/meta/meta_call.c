@@ -15,7 +15,7 @@
 #define SKIP_DIR_MTIME_MS 100 /* a stock mount's default */
 #define USAGE_MS          1000
 #define TROUBLE_MS        200
-#define RIDERS            3
+#define RIDERS            (LEARN_MORE + 2)
 
 struct op_env meta_env(const struct meta *m)
 {
@@ -49,8 +49,9 @@ static void note_script_errors(struct meta *m, const struct op *ops, size_t n,
 struct ride {
     struct op *ops;
     struct op_result *res;
-    size_t n;                   /* the caller's and the riders */
-    size_t more, usage, forget; /* their places; 0: not aboard */
+    size_t n;                           /* the caller's and the riders */
+    size_t more, n_more, usage, forget; /* their places; 0: not aboard */
+    char *paths;                        /* of `more` */
 };
 
 /* When directory quotas are set or limits are near, is found out about once a second, and before
@@ -64,20 +65,21 @@ static bool wants_usage(const struct batch *b)
 static int board_riders(struct meta *m, const struct op *ops, size_t n, struct ride *r)
 {
     struct batch *b = m->batch;
-    struct op more;
-    bool wants_more = b != NULL && b->params->batchwrite && learn_more(b, ops, n, &more);
+    struct op more[LEARN_MORE];
+    char *paths = NULL;
+    size_t n_more = b != NULL && b->params->batchwrite ? learn_more(b, ops, n, more, &paths) : 0;
     bool usage = n > 0 && wants_usage(b) && op_changes(&ops[0]);
 
-    *r = (struct ride){.n = n};
+    *r = (struct ride){.n = n, .paths = paths};
     r->ops = malloc((n + RIDERS) * sizeof(*r->ops));
     r->res = calloc(n + RIDERS, sizeof(*r->res));
     if (r->ops == NULL || r->res == NULL)
         return meta_fail(m, -ENOMEM, "no memory");
     memcpy(r->ops, ops, n * sizeof(*ops));
-    if (wants_more) {
-        r->more = r->n;
-        r->ops[r->n++] = more;
-    }
+    r->more = r->n;
+    r->n_more = n_more;
+    for (size_t i = 0; i < n_more; i++)
+        r->ops[r->n++] = more[i];
     if (usage) {
         r->usage = r->n;
         r->ops[r->n++] = (struct op){.kind = OP_STATFS, .base = INO_ROOT, .now = ops[0].now};
@@ -98,8 +100,8 @@ static void leave_riders(struct meta *m, struct ride *r)
         meta_forgotten(m, &r->res[r->forget]);
     if (r->usage != 0)
         op_result_free(&r->res[r->usage]);
-    if (r->more != 0)
-        op_result_free(&r->res[r->more]);
+    for (size_t i = 0; i < r->n_more; i++)
+        op_result_free(&r->res[r->more + i]);
 }
 
 /* --- asking -------------------------------------------------------------------------------------
@@ -172,8 +174,7 @@ static int ask(struct meta *m, const struct op *ops, size_t n, struct op_result 
             /* The directory first, since what is learned of the change belongs into it; and again,
              * since it was asked for behind the change. */
             for (int twice = 0; twice < 2; twice++) {
-                if (r.more != 0)
-                    learn_after(b, &r.ops[r.more], 1, &r.res[r.more], since, early);
+                learn_after(b, &r.ops[r.more], r.n_more, &r.res[r.more], since, early);
                 if (twice == 0)
                     learn_after(b, ops, n, res, since, early);
             }
@@ -184,6 +185,7 @@ static int ask(struct meta *m, const struct op *ops, size_t n, struct op_result 
     }
     free(r.ops);
     free(r.res);
+    free(r.paths);
     return rc;
 }
 

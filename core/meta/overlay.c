@@ -15,7 +15,7 @@
 
 struct dentry {
     struct dentry *next;
-    uint64_t listing, ino;
+    uint64_t listing, ino, told_ns;
     uint32_t hash;
     uint8_t type, len;
     char name[];
@@ -246,6 +246,15 @@ enum known overlay_entry(struct overlay *o, const struct node *dir, const char *
     return PRESENT;
 }
 
+uint64_t overlay_entry_told(struct overlay *o, const struct node *dir, const char *name, size_t len)
+{
+    if (dir->listing == 0 || len > NAME_LEN_MAX)
+        return 0;
+    const struct dentry *d =
+        *find_entry(o, dir->listing, hash_name(dir->listing, name, len), name, len);
+    return d != NULL ? d->told_ns : 0;
+}
+
 static void grow_entries(struct overlay *o)
 {
     size_t buckets = o->entry_buckets * 2;
@@ -289,6 +298,7 @@ bool overlay_add(struct overlay *o, struct node *dir, const char *name, size_t l
     if (d != NULL) {
         d->type = type;
         d->ino = ino;
+        d->told_ns = clock_mono_ns();
         return true;
     }
     if (o->n_entries >= o->entry_buckets)
@@ -300,6 +310,7 @@ bool overlay_add(struct overlay *o, struct node *dir, const char *name, size_t l
     }
     *d = (struct dentry){
         .listing = dir->listing, .ino = ino, .hash = hash, .type = type, .len = (uint8_t)len};
+    d->told_ns = clock_mono_ns();
     memcpy(d->name, name, len);
     struct dentry **head = &o->entries[hash & (o->entry_buckets - 1)];
     d->next = *head;

@@ -49,6 +49,9 @@ void overlay_set_target(struct node *n, const char *target, size_t len);
 enum known { NOT_KNOWN, ABSENT, PRESENT };
 enum known overlay_entry(struct overlay *o, const struct node *dir, const char *name, size_t len,
                          uint8_t *type, uint64_t *ino);
+/* When the entry was last learned; 0: it is not known. */
+uint64_t overlay_entry_told(struct overlay *o, const struct node *dir, const char *name,
+                            size_t len);
 /* False: no memory; the directory is not complete then. */
 bool overlay_add(struct overlay *o, struct node *dir, const char *name, size_t len, uint8_t type,
                  uint64_t ino);
