@@ -182,6 +182,9 @@ do
         local src, dst = {}, {}
         src.type, src.ino = walk.entry(s, s.name)
         dst.type, dst.ino = walk.entry(t, t.name)
+        if src.type and op.ino ~= num.ZERO and op.ino ~= src.ino then
+            return fail(E.NOENT)
+        end
         err = check_names(op, s, t, src, dst)
         if err == 0 then
             return 0, "", "", t.dir, 0, ""

@@ -17,7 +17,7 @@ do
             return fail(E.PERM)
         end
         local type, ino = walk.entry(w, w.name)
-        if not type then
+        if not type or (op.ino ~= num.ZERO and op.ino ~= ino) then
             return fail(E.NOENT)
         end
         local a = attr.load(ino)

@@ -11,6 +11,8 @@ ops[13] = function(env, op)
     local type, ino = walk.entry(w, w.name)
     if not type then
         return fail(dir == num.ROOT and node.RESERVED[w.name] and E.PERM or E.NOENT)
+    elseif op.ino ~= num.ZERO and op.ino ~= ino then
+        return fail(E.NOENT)
     elseif w.slash then
         return fail(type == T.DIR and E.ISDIR or E.NOTDIR)
     end
@@ -49,7 +51,8 @@ end
 -- Many at once, all in one directory by one caller: {
 --   u8 3, u8 13, u32 uid, u32 gid, u64 base, u64 sid, u32 n, i64, u32 first now, i64, u32 last now,
 --   u16 n groups, groups, u32 + inodes held open
--- }, then of each: u8 + name, i64, u32 now.  Names differ from each other.
+-- }, then of each: u8 + name, i64, u32 now, u64 expected
+-- inode.  Names differ from each other.
 --
 -- The answer: entries, attrs before the change, and into the trash: its hour directory, else for each inode that gave
 -- slices back u16 index, u16 n, slices; and n.  Or a list of answers.
@@ -61,12 +64,12 @@ do
     local function singly(env, g)
         local at, answers = g.at, {}
         for i = 1, g.n do
-            local name, now
-            name, now, at = unpack_at(">Bc0c12", g.s, at)
+            local name, now, expected
+            name, now, expected, at = unpack_at(">Bc0c12c8", g.s, at)
             local now_sec, now_nsec = unpack_at(">i8I4", now)
             answers[i] = opcodec.run_op(env, {
                 kind = 13, flags = 0, uid = g.uid, gid = g.gid, gids = g.gids, now = now, now_sec = now_sec,
-                now_nsec = now_nsec, base = g.base, sid = g.sid, path = name, data = g.held,
+                now_nsec = now_nsec, base = g.base, sid = g.sid, ino = expected, path = name, data = g.held,
             })
         end
         return answers
@@ -86,7 +89,7 @@ do
     -- What the keys say before anything is written: true when all can go together, which are plain files of one
     -- chunk, symlinks and the like, each with this one name, that nobody holds open or protects.
     local function may_unlink(env, g)
-        local dir, s, at, names, times = g.base, g.s, g.at, {}, {}
+        local dir, s, at, names, times, expected = g.base, g.s, g.at, {}, {}, {}
         local d = attr.load(dir)
         if not d or d.type ~= T.DIR or num.is_trash(dir) or not perm.check(g, d, 3) or band(d.flags, A.FROZEN) ~= 0
             or (g.uid ~= 0 and band(d.mode, 512) ~= 0) then
@@ -99,7 +102,7 @@ do
             end
         end
         for i = 1, g.n do
-            names[i], times[i], at = unpack_at(">Bc0c12", s, at)
+            names[i], times[i], expected[i], at = unpack_at(">Bc0c12c8", s, at)
         end
         g.key, g.names, g.d, g.times = num.key("d", dir), names, d, times
         local entries, numbers, keys = call("HMGET", g.key, unpack(names)), {}, {}
@@ -110,7 +113,8 @@ do
                 return false
             end
             local hi, lo = unpack_at(">I4I4", entry, 2)
-            if hi >= 2097152 or (g.held ~= "" and opcodec.held({ data = g.held }, sub(entry, 2))) then
+            local other = expected[i] ~= num.ZERO and expected[i] ~= sub(entry, 2)
+            if other or hi >= 2097152 or (g.held ~= "" and opcodec.held({ data = g.held }, sub(entry, 2))) then
                 return false
             end
             local number = format("%.0f", hi * 4294967296 + lo)
@@ -144,7 +148,7 @@ do
 
     local function item_time(s, at)
         local _, sec, nsec
-        _, sec, nsec, at = unpack_at(">Bc0i8I4", s, at)
+        _, sec, nsec, _, at = unpack_at(">Bc0i8I4c8", s, at)
         return at, sec, nsec, false
     end
 

@@ -553,6 +553,7 @@ static bool removal(struct batch *b, const struct op *op, struct place *p, struc
     name[p->len] = '\0';
     gone.base = p->dir->ino;
     gone.path = name;
+    gone.ino = n->ino;
     /* Its name may be another file's by now, one that is open. */
     gone.data_len = is_dir || is_young(b, n) ? 0 : op->data_len;
     if (gone.data_len > HELD_BYTES_MAX)
@@ -658,6 +659,7 @@ static bool rename_op(struct batch *b, const struct op *op, struct op_result *re
     moved.path = name;
     moved.base2 = to.dir->ino;
     moved.path2 = name2;
+    moved.ino = n->ino;
     moved.data_len = 0;
     b->neighbours = b->neighbours || !from.dir->is_mine || !to.dir->is_mine;
     if (!queued(b, &moved, &ref))

@@ -226,6 +226,7 @@ static size_t encode_unlink(struct group_room *room, const struct op *ops, size_
         add_u8_text(out, ops[i].path, strlen(ops[i].path));
         put_moment(now, ops[i].now);
         buf_add(out, now, sizeof(now));
+        buf_add_be64(out, ops[i].ino);
         i++;
     } while (i < n && i < GROUP_OPS_MAX && ops[i].kind == OP_UNLINK && ops[i].base == ops->base &&
              ops[i].sid == ops->sid && !is_before(ops[i].now, ops[i - 1].now) &&

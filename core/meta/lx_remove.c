@@ -215,6 +215,8 @@ int lx_op_unlink(struct lx *x)
     rc = find(x, &v);
     if (rc < 0)
         return rc == -ENOENT && lx_reserved(&v.w) ? -EPERM : rc;
+    if (x->op->ino != 0 && x->op->ino != v.ino)
+        return -ENOENT;
     if (v.w.slash)
         return v.type == TYPE_DIRECTORY ? -EISDIR : -ENOTDIR;
     rc = lx_may_remove(x, v.w.dir, &v.w.a, v.has_attr ? &v.a : NULL);
@@ -261,6 +263,8 @@ int lx_op_rmdir(struct lx *x)
     if (v.w.dir == INO_TRASH || lx_reserved(&v.w))
         return -EPERM;
     rc = find(x, &v);
+    if (rc == 0 && x->op->ino != 0 && x->op->ino != v.ino)
+        rc = -ENOENT;
     if (rc == 0)
         rc = lx_may_remove(x, v.w.dir, &v.w.a, v.has_attr ? &v.a : NULL);
     if (rc == 0 && v.type != TYPE_DIRECTORY)

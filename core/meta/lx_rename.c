@@ -287,6 +287,8 @@ int lx_op_rename(struct lx *x)
     if (m.t.kind != LAST_NORM)
         return lx_has(x, OPF_NOREPLACE) ? -EEXIST : -EBUSY;
     rc = entry(x, &m.s, &m.src);
+    if (rc == 0 && x->op->ino != 0 && m.src.type != 0 && x->op->ino != m.src.ino)
+        rc = -ENOENT;
     if (rc == 0)
         rc = entry(x, &m.t, &m.dst);
     if (rc == 0)

@@ -55,7 +55,9 @@ enum op_kind {
     OP_MKDIR,     /* ino, mode, umask */
     OP_SYMLINK,   /* ino, data = target */
     OP_LINK,      /* object 1 gets the new name (base2, path2) */
-    OP_UNLINK,    /* data: n * u64 inodes that this host holds open: their data stays (DEFERRED) */
+    OP_UNLINK,    /* data: n * u64 inodes that this host holds open: their data stays (DEFERRED).
+                     ino, here and for the next two: what the name is expected to be, 0: anything;
+                     -ENOENT when it is another inode's by now */
     OP_RMDIR,
     OP_RENAME,      /* to (base2, path2); flags NOREPLACE EXCHANGE; data as OP_UNLINK */
     OP_SETATTR,     /* valid: SET_*; mode, new_uid, new_gid, atime, mtime */

@@ -66,7 +66,8 @@ MAYBE int run(struct op op)
         op.base = INO_ROOT;
     if (op.base2 == 0)
         op.base2 = INO_ROOT;
-    if (op.ino == 0)
+    bool takes = op.kind == OP_UNLINK || op.kind == OP_RMDIR || op.kind == OP_RENAME;
+    if (op.ino == 0 && !takes) /* there it is what the name is expected to be */
         op.ino = next_ino;
     int rc = engine->ops->call(engine, &env, &op, 1, &last);
     if (rc < 0)
@@ -81,6 +82,7 @@ MAYBE int run(struct op op)
 #define MKDIR(p, ...)        RUN(OP_MKDIR, p, .mode = 0755, ##__VA_ARGS__)
 #define MKNOD(p, ...)        RUN(OP_MKNOD, p, .mode = TYPE_FILE << 12 | 0644, ##__VA_ARGS__)
 #define LOOKUP(p, ...)       RUN(OP_LOOKUP, p, ##__VA_ARGS__)
+#define RMDIR(p, ...)        RUN(OP_RMDIR, p, ##__VA_ARGS__)
 #define UNLINK(p, ...)       RUN(OP_UNLINK, p, ##__VA_ARGS__)
 #define RENAME(p, q, ...)    RUN(OP_RENAME, p, .path2 = (q), ##__VA_ARGS__)
 #define LINK(p, q, ...)      RUN(OP_LINK, p, .path2 = (q), ##__VA_ARGS__)

@@ -336,6 +336,25 @@ static void test_unwritable(void)
     end();
 }
 
+static void test_removed(void)
+{
+    struct vfs_fd f;
+
+    begin();
+    int fd = made(here, "/d/x", "ours", &f);
+    vfs_close(here, fd, &f);
+    fd = made(here, "/d/y", "ours", &f);
+    vfs_close(here, fd, &f);
+    CU_ASSERT_EQUAL(vfs_unlink(here, at("/d/x")), 0);
+    CU_ASSERT_EQUAL(vfs_rename(here, at("/d/y"), at("/d/z"), 0), 0);
+    write_elsewhere("/d/x", "theirs");
+    write_elsewhere("/d/y", "theirs");
+    CU_ASSERT_EQUAL(vfs_flush(here), 0);
+    CU_ASSERT_STRING_EQUAL(content("/d/x"), "theirs");
+    CU_ASSERT_STRING_EQUAL(content("/d/y"), "theirs");
+    end();
+}
+
 /* --- drainers --------------------------------------------------------------------------------- */
 
 /* One is stopped while its batch is on its way; another process gets through, and what the stopped
@@ -594,6 +613,7 @@ int main(void)
     CU_add_test(s, "many", test_many);
     CU_add_test(s, "full cache", test_full_cache);
     CU_add_test(s, "chained", test_chained);
+    CU_add_test(s, "removed", test_removed);
     CU_add_test(s, "lock files", test_lock_files);
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED)

@@ -128,6 +128,23 @@ static void test_trash_numbers(void)
     end();
 }
 
+/* A name is only taken from the inode that is meant. */
+static void test_expected(void)
+{
+    begin(0);
+    OK(MKNOD("f"));
+    uint64_t f = last.ino;
+    OK(MKDIR("d"));
+    uint64_t d = last.ino;
+    CU_ASSERT_EQUAL(UNLINK("f", .ino = f + 1000), -ENOENT);
+    CU_ASSERT_EQUAL(RENAME("f", "g", .ino = f + 1000), -ENOENT);
+    CU_ASSERT_EQUAL(RMDIR("d", .ino = f), -ENOENT);
+    OK(RENAME("f", "g", .ino = f));
+    OK(UNLINK("g", .ino = f));
+    OK(RMDIR("d", .ino = d));
+    end();
+}
+
 static void test_trash_hours(void)
 {
     static const struct {
@@ -401,6 +418,7 @@ int main(void)
         {"ops of a batch are independent", test_batch},
         {"attrs of every length", test_attr_lengths},
         {"numbers of the trash", test_trash_numbers},
+        {"expected inodes", test_expected},
         {"hours of the trash", test_trash_hours},
         {"immutable, append-only, skip-trash", test_flags},
         {"inodes held open", test_held},
