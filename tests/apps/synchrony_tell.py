@@ -156,11 +156,12 @@ def child(top, scratch):
     out, tty = int(os.environ["OUT"]), int(os.environ["TTY"])
     sock = socket.socket(fileno=int(os.environ["SOCK"]))
     os.mkdir(top)
+    os.chdir(top)  # the way there is asked for again after each input
     for i in range(4):  # the first changes of a process are never early
-        os.close(os.open(f"{top}/first{i}", os.O_WRONLY | os.O_CREAT))
+        os.close(os.open(f"first{i}", os.O_WRONLY | os.O_CREAT))
     LIBC.jfspre_flush()
     for n, (name, tell) in enumerate(outward(top, scratch, out, sock, tty).items()):
-        os.close(os.open(f"{top}/case{n}", os.O_WRONLY | os.O_CREAT))
+        os.close(os.open(f"case{n}", os.O_WRONLY | os.O_CREAT))
         os.close(native(scratch, f"ready{n}"))
         poll(f"{name}: let go on", lambda n=n: os.path.exists(f"{scratch}/go{n}"))
         tell()
