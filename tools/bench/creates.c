@@ -4,7 +4,7 @@
  * Each process makes its share of FILES files of 4 KiB in a directory of its own below DIR and they
  * begin together; prints the seconds from then until all are published and the last one has ended.
  */
-#include "../../include/jfspre.h"
+#include <jfspre.h>
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
 archive=${ARCHIVE:-$W/a.tar}
 [ -n "${ARCHIVE:-}" ] || "$ROOT/tools/make_archive.sh" "$archive" "${ENTRIES:-8000}"
 members=$(tar -tf "$archive" | wc -l)
-"${CC:-gcc}" -O2 -D_GNU_SOURCE -o "$W/creates" "$ROOT/tools/bench/creates.c"
+"${CC:-gcc}" -O2 -D_GNU_SOURCE -I "$ROOT/include" -o "$W/creates" "$ROOT/tools/bench/creates.c"
 echo "archive: $members members, $(stat -L -c %s "$archive") bytes; one transaction a change, medians of $RUNS"
 
 # volume PLACE: one there, for preloaded() and jfs(); open files are kept in $SHM as by default

@@ -152,7 +152,7 @@ fi
 preloaded rm -rf $PREFIX/n2
 
 # --- names ----------------------------------------------------------------------------------------------
-"${CC:-gcc}" -O2 -D_GNU_SOURCE -o "$W/creates" "$ROOT/tools/bench/creates.c"
+"${CC:-gcc}" -O2 -D_GNU_SOURCE -I "$ROOT/include" -o "$W/creates" "$ROOT/tools/bench/creates.c"
 "${CC:-gcc}" -O2 -std=gnu11 -D_GNU_SOURCE -I"$ROOT" -o "$W/batches" "$ROOT/tools/bench/batches.c" "$B/libcore.a" -lhiredis -lpthread
 creates() { # FILES: seconds for so many empty ones
     preloaded mkdir $PREFIX/c
