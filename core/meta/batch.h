@@ -1,5 +1,5 @@
 /*
- * batch - changes acknowledged before the store has them: what the files early.c, learn.c, drain.c,
+ * batch - changes acknowledged before the store has them: what the files early*.c, learn.c, drain.c,
  * deferred.c, flusher.c and batch.c share.  DESIGN 5 to 8.
  *
  *   meta_call() -> early_call(): decided here, queued (early.c)

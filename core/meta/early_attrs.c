@@ -1,0 +1,117 @@
+/*
+ * early_attrs.c - changes of an inode: attributes, and what was written.
+ */
+#include "core/meta/early.h"
+
+#include "core/meta/make.h"
+#include <errno.h>
+#include <string.h>
+
+struct fold {
+    const struct attr *a;
+    const uint8_t *records;
+    uint32_t len;
+};
+
+/* The new attributes, and records behind them.  Where it was made stays as it was: it may have been
+ * renamed by an op behind this one. */
+static uint32_t fold(void *ctx, uint8_t *data, uint32_t len, uint32_t room, const uint8_t *record,
+                     uint32_t record_len)
+{
+    const struct fold *f = ctx;
+    uint8_t fresh[ATTR_BYTES_MAX];
+    struct attr was, a = *f->a;
+    if (attr_decode(data, ATTR_BYTES, &was) == 0)
+        a.parent = was.parent;
+    attr_encode(&a, fresh);
+    memcpy(data, fresh, ATTR_BYTES);
+    if (record == NULL) {
+        record = f->records;
+        record_len = f->len;
+    }
+    if (record_len > 0 && record_len <= room - len) {
+        memcpy(data + len, record, record_len);
+        len += record_len;
+    }
+    return len;
+}
+
+static bool folded(struct batch *b, struct node *n, const struct attr *a, const struct op *op)
+{
+    struct fold f = {.a = a};
+    if (n->make.frame == 0 || b->queue == NULL)
+        return false;
+    if (op->kind == OP_WRITE) {
+        f.records = op->data;
+        f.len = op->data_len;
+        if (n->a.length != 0 || f.len > 4 + RECORD_BYTES) /* a second write stays in order */
+            return false;
+    }
+    struct queue_packer pk = early_packer(b);
+    int rc = queue_fold(b->queue, &n->make, op->content, &pk, fold, &f);
+    early_note_pack(b, &pk);
+    if (rc <= 0) {
+        n->make.frame = 0;
+        return false;
+    }
+    b->early++;
+    metrics_queued(b->m->metrics, op->kind, 1);
+    metrics_coalesced(b->m->metrics, op->kind, 1);
+    return true;
+}
+
+/* op, of n alone, makes its attributes *a. */
+static bool change(struct batch *b, const struct op *op, struct node *n, const struct attr *a,
+                   struct op_result *res)
+{
+    struct queue_ref ref;
+    if (!early_is_ours_alone(b, n))
+        return false;
+    if (!folded(b, n, a, op)) {
+        struct op direct = *op;
+        direct.base = n->ino;
+        direct.path = "";
+        direct.flags |= OPF_NOFOLLOW;
+        if (!early_queued(b, &direct, &ref))
+            return false;
+        n->make.frame = 0; /* what follows must not overtake it */
+    }
+    n->a = *a;
+    return early_answer(res, n);
+}
+
+bool early_setattr(struct batch *b, const struct op *op, struct op_result *res)
+{
+    struct place p;
+    if (!early_find(b, op, op->base, op->path, &p))
+        return false;
+    struct node *n = early_object(b, &p);
+    if (n == NULL || n->a.nlink == 0 || n->a.flags != 0 || n->a.default_acl != 0 ||
+        (n->a.type == TYPE_SYMLINK && (op->flags & OPF_NOFOLLOW) == 0 && p.dir != NULL))
+        return false;
+    struct attr a = n->a;
+    if ((op->valid & SET_FLAGS) != 0 || meta_setattr_unnamed(op, &a) < 0)
+        return false;
+    return change(b, op, n, &a, res);
+}
+
+bool early_write(struct batch *b, const struct op *op, struct op_result *res)
+{
+    struct node *n = overlay_node(b->overlay, op->base);
+    struct lx x = early_rules(b, op);
+    uint64_t end;
+
+    /* A file that it made itself and nobody else has marked. */
+    if (n == NULL || !b->may_grow || !n->is_mine || n->a.type != TYPE_FILE || n->a.nlink != 1)
+        return false;
+    if (op->content != NULL) {
+        end = op->content->len;
+        if (n->a.length != 0 || end == 0 || !b->params->pack || b->hooks.pack == NULL)
+            return false;
+    } else if (op->data_len == 0 || records_end(op->data, op->data_len, &end) < 0) {
+        return false;
+    }
+    struct attr a = n->a;
+    lx_written(&x, &a, end > a.length ? end : a.length);
+    return change(b, op, n, &a, res);
+}
