@@ -1,6 +1,6 @@
 /*
- * batch - changes acknowledged before the store has them: what the files early*.c, learn.c, drain.c,
- * deferred.c, flusher.c and batch.c share.  DESIGN 5 to 8.
+ * batch - changes acknowledged before the store has them: what the files early*.c, learn.c,
+ * drain.c, deferred.c, flusher.c and batch.c share.  DESIGN 5 to 8.
  *
  *   meta_call() -> early_call(): decided here, queued (early.c)
  *               -> or asked: what is pending is sent before it, in the same round trip (drain.c),
