@@ -316,7 +316,8 @@ class Twins:
         new = [int(k[1:]) for k in set(self.a("KEYS", "i*")) - before if k[1:].isdigit()]
         new = [i for i in new if i < TRASH]
         self.last_inode += 1
-        fields.setdefault("ino", new[0] if new else self.last_inode)
+        if kind not in ("UNLINK", "RMDIR", "RENAME"):  # there it is what the name is expected to be
+            fields.setdefault("ino", new[0] if new else self.last_inode)
         result = self.ours(kind, start, uid=uid, gid=gid, groups=groups, umask=umask, **fields)
         problems = []
         if stock != result.error():
