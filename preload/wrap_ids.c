@@ -8,19 +8,33 @@
 
 #include <grp.h>
 #include <sched.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-/* The kernel refuses most of them while there are threads: ours goes, and comes again. */
+static nlink_t threads(void)
+{
+    struct stat sb;
+    return stat("/proc/self/task", &sb) == 0 ? sb.st_nlink : 0;
+}
+
+/* The kernel refuses most of them while there are threads: ours goes, and comes again.  One that
+ * was joined still counts for a moment. */
 static void before_change(void)
 {
     struct call c;
+    nlink_t before = 0;
 
     if (volume_if_any() == NULL || guard_inside())
         return;
     call_begin(&c);
     if (c.v != NULL) {
         vfs_flush(c.v);
-        vfs_stop(c.v);
+        before = threads();
+        if (!vfs_stop(c.v))
+            before = 0;
     }
+    for (int i = 0; i < 100 && before != 0 && threads() >= before; i++)
+        usleep(100);
     call_end(&c);
 }
 

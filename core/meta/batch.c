@@ -59,10 +59,9 @@ uint32_t meta_pack_max(const struct meta *m)
     return packs ? b->params->pack_max : 0;
 }
 
-void meta_stop(struct meta *m)
+bool meta_stop(struct meta *m)
 {
-    if (m->batch != NULL && m->owner == process_id())
-        flusher_stop(m->batch);
+    return m->batch != NULL && m->owner == process_id() && flusher_stop(m->batch);
 }
 
 void batch_free(struct batch *b)

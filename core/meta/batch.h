@@ -125,7 +125,7 @@ void deferred_refused(struct batch *b, const struct op *op, int code);
 
 /* Something is pending.  now: do not wait for its age.  Locked. */
 void flusher_kick(struct batch *b, bool now);
-void flusher_stop(struct batch *b);
+bool flusher_stop(struct batch *b); /* was there one? */
 
 /* --- batch.c ---------------------------------------------------------------------------------- */
 

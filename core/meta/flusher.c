@@ -100,7 +100,7 @@ void flusher_kick(struct batch *b, bool now)
         pthread_cond_signal(&b->wake);
 }
 
-void flusher_stop(struct batch *b)
+bool flusher_stop(struct batch *b)
 {
     pthread_mutex_lock(&b->known);
     bool had = b->has_thread;
@@ -110,4 +110,5 @@ void flusher_stop(struct batch *b)
     pthread_mutex_unlock(&b->known);
     if (had)
         pthread_join(b->thread, NULL);
+    return had;
 }

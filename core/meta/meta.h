@@ -89,7 +89,7 @@ int meta_flush(struct meta *m);
 /* Changes pending in all queues of this user on this host. */
 uint64_t meta_pending(struct meta *m);
 /* Ends the thread that sends what is old: from here on only meta_flush() and other calls do. */
-void meta_stop(struct meta *m);
+bool meta_stop(struct meta *m);             /* true: there was one */
 bool meta_is_pending(const struct meta *m); /* would meta_flush() send anything of this process? */
 /* The program took input from outside (a pipe, socket or terminal, a child's end): somebody may
  * have told it of something newer than what is known here.  Cheap. */

@@ -199,9 +199,9 @@ int vfs_flush(struct vfs *v)
     return rc < 0 ? vfs_fail(v, rc, "%s: %s", v->config.prefix, meta_error(v->meta)) : 0;
 }
 
-void vfs_stop(struct vfs *v)
+bool vfs_stop(struct vfs *v)
 {
-    meta_stop(v->meta);
+    return meta_stop(v->meta);
 }
 
 void vfs_input(struct vfs *v)

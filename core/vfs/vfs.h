@@ -110,7 +110,7 @@ struct vfs_synced {
 };
 int vfs_sync(struct vfs *v, struct vfs_synced *out);
 /* The end of the process comes: what is pending is sent by vfs_flush() alone from here on. */
-void vfs_stop(struct vfs *v);
+bool vfs_stop(struct vfs *v); /* true: a thread of ours was ended */
 /* The program took input from outside its own memory and this volume (a read from a pipe, socket or
  * terminal, a child reaped): what was cached before may be older than what it was told.  Cheap. */
 void vfs_input(struct vfs *v);
