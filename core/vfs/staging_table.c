@@ -139,6 +139,8 @@ uint32_t table_take(struct table *t, uint64_t ino)
     } else {
         return 0;
     }
+    if (slot_trylock(&t->slot[n])) /* what a killed holder left torn was the file before */
+        slot_unlock(&t->slot[n]);
     slot_begin(&t->slot[n]);
     link_slot(t, n, ino);
     t->used++;
