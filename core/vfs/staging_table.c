@@ -3,24 +3,16 @@
  */
 #include "core/vfs/staging_internal.h"
 
+#include "core/base/shared.h"
+
 #include <errno.h>
 #include <string.h>
-
-static void mutex_init(pthread_mutex_t *m)
-{
-    pthread_mutexattr_t a;
-    pthread_mutexattr_init(&a);
-    pthread_mutexattr_setpshared(&a, PTHREAD_PROCESS_SHARED);
-    pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST);
-    pthread_mutex_init(m, &a);
-    pthread_mutexattr_destroy(&a);
-}
 
 void table_init(struct table *t)
 {
     t->slots = SLOTS;
     t->buckets = BUCKETS;
-    mutex_init(&t->lock);
+    shared_mutex_init(&t->lock);
 }
 
 static uint32_t *bucket_of(struct table *t, uint64_t ino)
@@ -133,7 +125,7 @@ uint32_t table_take(struct table *t, uint64_t ino)
         t->free_first = t->slot[n].next;
     } else if (t->high + 1 < SLOTS) {
         n = t->high + 1;
-        mutex_init(
+        shared_mutex_init(
             &t->slot[n].lock); /* before it counts as one, or a kill here leaves a bad lock */
         t->high = n;
     } else {
