@@ -20,15 +20,8 @@
 
 #include <stdatomic.h>
 
-#define DEFERRED_MAX 64
 #define STREAM_AFTER 8 /* entries made one after another in a directory of others */
 #define FIRST_SYNC   2 /* changes of a process that are sent at once: touch never gets a queue */
-
-/* An error found after its change was acknowledged. */
-struct deferred {
-    uint64_t ino, dir; /* 0: none, or told */
-    int code;
-};
 
 /* A listing that is learned page after page; what it says is as old as its first page. */
 struct reading {
@@ -54,7 +47,6 @@ struct batch {
     uint64_t early;            /* changes acknowledged early, ever */
     uint32_t changes;          /* changes in all, as far as FIRST_SYNC goes */
     _Atomic uint64_t input_ns; /* what was told before is older than input of the program */
-    uint64_t exclusive;        /* board_exclusive() when last asked */
     uint64_t usable_until_ms;  /* the setting is believed until then */
     bool may_grow;             /* no limit and no quota is near */
     uint64_t usage_at_ms;      /* when that was asked; 0: never */
@@ -67,14 +59,11 @@ struct batch {
     struct reading reading;
     _Atomic uint64_t sent_ms; /* when this process last sent a batch of its own */
     bool neighbours;          /* a pending op is in a directory that this process did not make */
-    struct deferred deferred[DEFERRED_MAX];
-    uint32_t n_deferred;
-    uint64_t kept; /* inode that was kept under another name last; 0: none */
+    uint64_t kept;            /* inode that was kept under another name last; 0: none */
     /* Of the group whose answers are taken: its pack, and records that name it. */
     struct engine_pack pack;
     int64_t pack_refs;
-    uint64_t confirming; /* inode whose OP_MAKE is waited for */
-    int confirmed;       /* what became of it */
+    uint64_t confirming; /* inode of an op that is in the queue and not acknowledged; 0: none */
     uint64_t oldest_ms;  /* of what is pending here; 0: nothing */
     /* flusher.c */
     pthread_t thread;
@@ -92,9 +81,10 @@ struct node *early_parent(struct batch *b, const struct op *op);
 
 /* --- learn.c: what the store did -------------------------------------------------------------- */
 
-/* Marks what a change is about to touch.  before: what the op's answer depends on is decided after
- * this.  Not locked. */
-void learn_before(struct batch *b, const struct op *ops, size_t n);
+/* Announces names that the ops may make, before anything is looked at that decides them.  Answers
+ * the board's ticket.  Not locked. */
+#define NOT_ASKING UINT32_MAX
+uint32_t learn_before(struct batch *b, const struct op *ops, size_t n);
 /* early: b->early when the ops were sent.  Locks. */
 void learn_after(struct batch *b, const struct op *ops, size_t n, const struct op_result *res,
                  uint64_t since, uint64_t early);
@@ -117,8 +107,8 @@ bool drain_needed(struct batch *b, bool others);
 /* The answers of a group come next.  Under meta's lock, as what follows. */
 void deferred_begin(struct batch *b, const struct queue_batch *g, const struct engine_pack *pack,
                     const struct op_result *res);
-/* An acknowledged op was refused. */
-void deferred_refused(struct batch *b, const struct op *op, int code);
+/* An op of that queue was refused. */
+void deferred_refused(struct batch *b, struct queue *q, const struct op *op, int code);
 
 /* --- flusher.c: the thread that sends what is old ----------------------------------------------
  */

@@ -8,15 +8,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-#define BOARD_MAGIC UINT64_C(0x6a66735f62726431) /* "jfs_brd1": changes with the layout */
+#define BOARD_MAGIC UINT64_C(0x6a66735f62726432) /* "jfs_brd2": changes with the layout */
 #define MARKS       4096u
 #define WORDS       (BOARD_QUEUES / 64)
 #define WHO_BITS    23 /* low bits of a mark: whose it is, a process id; the rest: when */
@@ -24,7 +26,8 @@
 struct page {
     uint64_t magic;
     pthread_mutex_t lock;
-    _Atomic uint64_t now, exclusive;
+    _Atomic uint64_t now;
+    _Atomic uint64_t asking[BOARD_ASKING]; /* process id << 32 | hash of the name; 0: free */
     _Atomic uint64_t pending[WORDS];
     _Atomic uint64_t all; /* a mark of every inode */
     _Atomic uint64_t mark[MARKS];
@@ -202,14 +205,58 @@ void board_mark_all(struct board *b)
     set_mark(b, &b->page->all, &b->replaced_all);
 }
 
-void board_count_exclusive(struct board *b)
+/* --- asking ----------------------------------------------------------------------------------- */
+
+#define ANY_NAME 1u
+
+static uint32_t hash_of(const char *name, size_t len)
 {
-    atomic_fetch_add(&b->page->exclusive, 1);
+    uint32_t h = 2166136261u; /* FNV-1a */
+    for (size_t i = 0; i < len; i++)
+        h = (h ^ (uint8_t)name[i]) * 16777619u;
+    return h == ANY_NAME ? 0 : h;
 }
 
-uint64_t board_exclusive(struct board *b)
+static bool is_alive(uint64_t asking)
 {
-    return atomic_load(&b->page->exclusive);
+    pid_t pid = (pid_t)(asking >> 32);
+    return pid != 0 && (kill(pid, 0) == 0 || errno != ESRCH);
+}
+
+uint32_t board_begin_asking(struct board *b, const char *name, size_t len)
+{
+    uint64_t pid = (uint64_t)getpid();
+    uint64_t mine = pid << 32 | (name != NULL ? hash_of(name, len) : ANY_NAME);
+
+    for (uint32_t i = (uint32_t)pid;; i++) {
+        _Atomic uint64_t *slot = &b->page->asking[i % BOARD_ASKING];
+        uint64_t old = atomic_load(slot);
+        if ((old == 0 || !is_alive(old)) && atomic_compare_exchange_strong(slot, &old, mine))
+            return i % BOARD_ASKING;
+        if ((i + 1 - (uint32_t)pid) % BOARD_ASKING == 0)
+            nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
+    }
+}
+
+void board_end_asking(struct board *b, uint32_t ticket)
+{
+    atomic_store(&b->page->asking[ticket], 0);
+}
+
+bool board_is_asked(struct board *b, const char *name, size_t len)
+{
+    uint32_t hash = 0;
+    for (uint32_t i = 0; i < BOARD_ASKING; i++) {
+        uint64_t one = atomic_load(&b->page->asking[i]);
+        if (one == 0)
+            continue;
+        if (hash == 0)
+            hash = hash_of(name, len);
+        if (((uint32_t)one == ANY_NAME || (uint32_t)one == hash) &&
+            one >> 32 != (uint64_t)getpid() && is_alive(one))
+            return true;
+    }
+    return false;
 }
 
 int board_lock(struct board *b)

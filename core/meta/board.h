@@ -49,10 +49,15 @@ uint64_t board_now(struct board *b);
 /* Something changed and it is not known what: everybody's knowledge ends. */
 void board_mark_all(struct board *b);
 
-/* Exclusive creations that are decided by the store count here before they look at pending ones;
- * who acknowledges one early looks after it was published (Dekker's order: one sees the other). */
-void board_count_exclusive(struct board *b);
-uint64_t board_exclusive(struct board *b);
+/* A change that the store decides and that may make `name` somewhere (NULL: any name) is announced
+ * before its caller looks at what is pending, and until it is answered and marked.  Who
+ * acknowledges a new name early looks after it was published (Dekker's order: one sees the other).
+ * Answers what board_end_asking() wants; waits while BOARD_ASKING processes ask. */
+#define BOARD_ASKING 32
+uint32_t board_begin_asking(struct board *b, const char *name, size_t len);
+void board_end_asking(struct board *b, uint32_t ticket);
+/* Does another living process ask for that name now?  Names are compared by hash. */
+bool board_is_asked(struct board *b, const char *name, size_t len);
 
 /* Held while a queue is claimed. */
 int board_lock(struct board *b);

@@ -7,25 +7,13 @@
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/process.h"
 #include "core/format/record.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-static void remember(struct batch *b, const struct op *op, int code)
-{
-    pthread_mutex_lock(&b->known);
-    if (b->n_deferred == DEFERRED_MAX) {
-        memmove(b->deferred, b->deferred + 1, sizeof(b->deferred) - sizeof(b->deferred[0]));
-        b->n_deferred--;
-    }
-    bool made = op->kind == OP_MAKE;
-    b->deferred[b->n_deferred++] =
-        (struct deferred){.ino = made ? op->ino : 0, .dir = op->base, .code = code};
-    pthread_mutex_unlock(&b->known);
-}
 
 /* "NAME.conflict-HOST-INODE", cut so that it is a name; the same whoever drains. */
 static void conflict_name(const struct op *op, char out[NAME_LEN_MAX + 1])
@@ -172,21 +160,20 @@ static void drop_blocks(struct batch *b, const struct op *op)
     }
 }
 
-void deferred_refused(struct batch *b, const struct op *op, int code)
+void deferred_refused(struct batch *b, struct queue *q, const struct op *op, int code)
 {
     char name[NAME_LEN_MAX + 1];
 
-    if (op->kind == OP_MAKE && op->ino == b->confirming) {
+    if (queue_refuse(q, op->ino)) {
         drop_blocks(b, op);
-        b->confirmed = code; /* its caller is waiting and has been told nothing */
-        return;
+        return; /* its caller has been told nothing yet */
     }
     /* Somebody else removed it as well. */
     if (op->kind == OP_UNLINK && code == -ENOENT)
         return;
     if (code == -ENOENT && follows(b, op))
         return;
-    remember(b, op, code);
+    queue_defer(q, op->kind == OP_MAKE ? op->ino : 0, op->base, code);
     metrics_conflicts(b->m->metrics, 1);
     const char *what = op->path != NULL ? op->path : "";
     enum kept kept = NOT_KEPT;
@@ -205,25 +192,9 @@ void deferred_refused(struct batch *b, const struct op *op, int code)
     }
 }
 
-/* Told once for the inode and once for its directory. */
 int meta_deferred(struct meta *m, uint64_t ino)
 {
     struct batch *b = m->batch;
-    int code = 0;
-
-    if (b == NULL || b->n_deferred == 0)
-        return 0;
-    pthread_mutex_lock(&b->known);
-    for (uint32_t i = 0; i < b->n_deferred && code == 0; i++) {
-        struct deferred *d = &b->deferred[i];
-        if (d->ino != ino && d->dir != ino)
-            continue;
-        code = d->code;
-        d->ino = d->ino == ino ? 0 : d->ino;
-        d->dir = d->dir == ino ? 0 : d->dir;
-        if (d->ino == 0 && d->dir == 0)
-            *d = b->deferred[--b->n_deferred];
-    }
-    pthread_mutex_unlock(&b->known);
-    return code;
+    return b != NULL && m->owner == process_id() && b->queue != NULL ? queue_deferred(b->queue, ino)
+                                                                     : 0;
 }

@@ -178,7 +178,7 @@ static void take_answers(struct draining *d, struct flight *f)
         const struct op *op = &f->g.ops[i];
         const struct op_result *res = &f->res[i];
         if (res->code < 0)
-            deferred_refused(b, op, res->code);
+            deferred_refused(b, d->q, op, res->code);
         else if ((res->rflags & OPR_GONE) != 0)
             drop_slices(b, &res->extra);
         if ((res->rflags & OPR_FOREIGN) != 0 || res->code < 0) {

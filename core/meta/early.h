@@ -46,12 +46,19 @@ void early_note_pack(struct batch *b, const struct queue_packer *pk); /* after e
 /* Puts op into the queue.  False: it has no room, or there is none: the store is asked instead,
  * which empties it. */
 bool early_queued(struct batch *b, const struct op *op, struct queue_ref *ref);
+/* The same of an op that gives op->ino a new name.  When another process may be making that name at
+ * this moment, the store says who was first: before (false), or afterwards (b->confirming). */
+bool early_named(struct batch *b, const struct op *op, const struct node *dir, const char *name,
+                 size_t len, struct queue_ref *ref);
 /* For the pure functions of lx.h. */
 struct lx early_rules(const struct batch *b, const struct op *op);
 /* The directory gains or loses a name, and `nlink` directories. */
 void early_touch(struct batch *b, const struct op *op, struct node *dir, int nlink);
 /* Has nobody else of this host worked on it since we know it?  Answered after our own mark. */
-bool early_is_ours_alone(struct batch *b, const struct node *dir);
+bool early_is_ours_alone(struct batch *b, const struct node *n);
+/* The change is queued: who learned of n after the first mark and looked for pending changes before
+ * this learned something old. */
+void early_mark_again(struct batch *b, const struct node *n);
 
 /* --- early_names.c, early_removals.c, early_attrs.c
  * ----------------------------------------------- */

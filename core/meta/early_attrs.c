@@ -74,6 +74,7 @@ static bool change(struct batch *b, const struct op *op, struct node *n, const s
         direct.flags |= OPF_NOFOLLOW;
         if (!early_queued(b, &direct, &ref))
             return false;
+        early_mark_again(b, n);
         n->make.frame = 0; /* what follows must not overtake it */
     }
     n->a = *a;

@@ -24,18 +24,6 @@ bool early_may_add(struct batch *b, const struct op *op, const struct node *dir)
            dir->ino < INO_TRASH && meta_may(&op->cred, &dir->a, 3);
 }
 
-/* What another process does with a lock file in a directory of ours at this moment is decided by
- * the store: exclusive creations that it decides are counted before they look at our queue, and we
- * look after our op is in it. */
-static bool is_contested(struct batch *b, const struct op *op, const struct node *dir)
-{
-    uint64_t exclusive = board_exclusive(b->board);
-    bool counted = exclusive != b->exclusive;
-    b->exclusive = exclusive;
-    return (op->kind != OP_OPEN || (op->flags & OPF_EXCL) != 0) &&
-           (counted || board_foreign(b->board, dir->ino, dir->since));
-}
-
 static bool make(struct batch *b, const struct op *op, struct place *p, uint8_t type,
                  struct op_result *res)
 {
@@ -46,7 +34,7 @@ static bool make(struct batch *b, const struct op *op, struct place *p, uint8_t 
 
     if (op->kind == OP_OPEN && (op->flags & OPF_EXCL) != 0 && b->params->excl_strict)
         return false;
-    if (b->confirming != 0 || (p->dir->ino == INO_ROOT && p->name[0] == '.'))
+    if (p->dir->ino == INO_ROOT && p->name[0] == '.')
         return false; /* names at the root that stock answers for */
     struct attr a = lx_new_attr(&x, p->dir->ino, &p->dir->a, type, op->mode & 07777);
     size_t n = attr_encode(&a, data);
@@ -69,12 +57,8 @@ static bool make(struct batch *b, const struct op *op, struct place *p, uint8_t 
                       .data = data,
                       .data_len = (uint32_t)n};
     b->neighbours = b->neighbours || !p->dir->is_mine;
-    if (!early_queued(b, &made, &ref))
+    if (!early_named(b, &made, p->dir, name, p->len, &ref))
         return false;
-    if (is_contested(b, op, p->dir)) {
-        b->confirming = op->ino;
-        b->confirmed = 0;
-    }
     struct node *dir = p->dir;
     early_touch(b, op, dir, type == TYPE_DIRECTORY);
     dir->told_ns = clock_mono_ns();

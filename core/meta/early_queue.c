@@ -76,6 +76,23 @@ bool early_queued(struct batch *b, const struct op *op, struct queue_ref *ref)
     return true;
 }
 
+bool early_named(struct batch *b, const struct op *op, const struct node *dir, const char *name,
+                 size_t len, struct queue_ref *ref)
+{
+    struct queue *q = batch_queue(b);
+    if (q == NULL || b->confirming != 0 || board_is_asked(b->board, name, len))
+        return false;
+    queue_expect(q, op->ino); /* before it is there: others may drain it at once */
+    if (!early_queued(b, op, ref))
+        return false;
+    early_mark_again(b, dir);
+    bool contested =
+        board_is_asked(b->board, name, len) || board_foreign(b->board, dir->ino, dir->since);
+    if (contested || !queue_acknowledge(q, op->ino))
+        b->confirming = op->ino;
+    return true;
+}
+
 struct lx early_rules(const struct batch *b, const struct op *op)
 {
     return (struct lx){.env = &b->env, .op = op};
@@ -91,7 +108,12 @@ void early_touch(struct batch *b, const struct op *op, struct node *dir, int nli
 }
 
 /* Has somebody else of this host worked on it since we know it?  Answered after our own mark. */
-bool early_is_ours_alone(struct batch *b, const struct node *dir)
+bool early_is_ours_alone(struct batch *b, const struct node *n)
 {
-    return !board_mark(b->board, dir->ino, dir->since);
+    return !board_mark(b->board, n->ino, n->since);
+}
+
+void early_mark_again(struct batch *b, const struct node *n)
+{
+    board_mark(b->board, n->ino, UINT64_MAX);
 }

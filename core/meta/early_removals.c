@@ -50,6 +50,8 @@ static bool removal(struct batch *b, const struct op *op, struct place *p, struc
     b->neighbours = b->neighbours || !p->dir->is_mine;
     if (!early_queued(b, &gone, &ref))
         return false;
+    early_mark_again(b, p->dir);
+    early_mark_again(b, n);
     res->ino = n->ino;
     res->parent = p->dir->ino;
     res->attr = n->a;
@@ -148,8 +150,10 @@ bool early_rename(struct batch *b, const struct op *op, struct op_result *res)
     moved.ino = n->ino;
     moved.data_len = 0;
     b->neighbours = b->neighbours || !from.dir->is_mine || !to.dir->is_mine;
-    if (!early_queued(b, &moved, &ref))
+    if (!early_named(b, &moved, to.dir, name2, to.len, &ref))
         return false;
+    early_mark_again(b, from.dir);
+    early_mark_again(b, n);
     if (from.dir != to.dir)
         early_touch(b, op, from.dir, 0);
     early_touch(b, op, to.dir, 0);

@@ -17,30 +17,59 @@
 #define STREAM_ENTRIES 4096   /* a directory with more is not streamed into */
 #define LISTED_MAX     100000 /* one with more is not known whole */
 
-static bool is_exclusive(const struct op *op)
+/* The last component of a path that can be nothing else than a name of its parent. */
+static const char *last_name(const char *path, size_t *len)
 {
+    const char *slash = path != NULL ? strrchr(path, '/') : NULL;
+    const char *name = slash != NULL ? slash + 1 : path;
+    *len = name != NULL ? strlen(name) : 0;
+    if (*len == 0 || *len > NAME_LEN_MAX || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+        return NULL;
+    return name;
+}
+
+/* --- what is asked for ------------------------------------------------------------------------ */
+
+enum making { NOTHING, ONE_NAME, ANYTHING };
+
+/* May the change make a name, or take a directory from under one? */
+static enum making makes(const struct op *op, const char **path)
+{
+    *path = op->path;
     switch (op->kind) {
     case OP_OPEN:
-        return (op->flags & OPF_EXCL) != 0;
+        return (op->flags & OPF_CREATE) != 0 ? ONE_NAME : NOTHING;
     case OP_MKNOD:
     case OP_MKDIR:
     case OP_SYMLINK:
+    case OP_MAKE:
+        return ONE_NAME;
     case OP_LINK:
     case OP_RENAME:
-        return true;
+        *path = op->path2;
+        return (op->flags & OPF_EXCHANGE) != 0 ? NOTHING : ONE_NAME;
+    case OP_RMDIR:
+        return ANYTHING;
     default:
-        return false;
+        return NOTHING;
     }
 }
 
-void learn_before(struct batch *b, const struct op *ops, size_t n)
+uint32_t learn_before(struct batch *b, const struct op *ops, size_t n)
 {
+    enum making sum = NOTHING;
+    const char *path = NULL, *one;
+    size_t len = 0;
     for (size_t i = 0; i < n; i++) {
-        if (is_exclusive(&ops[i])) {
-            board_count_exclusive(b->board);
-            return;
-        }
+        enum making m = makes(&ops[i], &one);
+        if (m != NOTHING)
+            sum = m == ANYTHING || sum != NOTHING ? ANYTHING : ONE_NAME;
+        path = m == ONE_NAME ? one : path;
     }
+    if (sum == NOTHING)
+        return NOT_ASKING;
+    const char *name = sum == ONE_NAME ? last_name(path, &len) : NULL;
+    return board_begin_asking(b->board, name, len);
 }
 
 /* The directory of the name, when that needs no walk. */
@@ -140,17 +169,6 @@ static void mark_change(struct batch *b, const struct op *op, const struct op_re
 }
 
 /* --- what this process knows ------------------------------------------------------------------ */
-
-/* The last component of a path that can be nothing else than a name of res->parent. */
-static const char *last_name(const char *path, size_t *len)
-{
-    const char *slash = path != NULL ? strrchr(path, '/') : NULL;
-    const char *name = slash != NULL ? slash + 1 : path;
-    *len = name != NULL ? strlen(name) : 0;
-    if (*len == 0 || *len > NAME_LEN_MAX || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-        return NULL;
-    return name;
-}
 
 static void learn_new(struct batch *b, const struct op *op, const struct op_result *res,
                       uint64_t since)

@@ -158,8 +158,8 @@ static int ask(struct meta *m, const struct op *ops, size_t n, struct op_result 
 
     const struct op_env env = meta_env(m);
     int rc = board_riders(m, ops, n, &r);
+    uint32_t ticket = rc == 0 && b != NULL ? learn_before(b, ops, n) : NOT_ASKING;
     if (rc == 0 && b != NULL) {
-        learn_before(b, ops, n);
         pthread_mutex_lock(&b->known);
         early = b->early;
         pthread_mutex_unlock(&b->known);
@@ -183,6 +183,8 @@ static int ask(struct meta *m, const struct op *ops, size_t n, struct op_result 
     } else if (b != NULL && !all_read(ops, n)) {
         board_mark_all(b->board); /* it may have happened */
     }
+    if (ticket != NOT_ASKING)
+        board_end_asking(b->board, ticket);
     free(r.ops);
     free(r.res);
     free(r.paths);
@@ -204,21 +206,25 @@ static void fill_in_now(struct op *ops, size_t n)
     }
 }
 
-/* An exclusive creation was queued while another process did one: the store says who was first. */
-static int confirm(struct meta *m, struct op_result *res)
+/* A new name was queued while another process may have been making it: the store says who was
+ * first.  1: we were; 0: the op was refused, and is to be asked for, with an inode that no other op
+ * has named. */
+static int confirm(struct meta *m, struct op *op)
 {
     struct batch *b = m->batch;
     meta_lock(m);
     int rc = meta_ready(m);
     if (rc == 0)
         rc = drain(b, true, NULL);
-    if (rc == 0 && b->confirmed < 0) {
-        op_result_free(res);
-        *res = (struct op_result){.code = b->confirmed};
-    }
+    pthread_mutex_lock(&b->known);
+    if (rc == 0)
+        rc = queue_acknowledge(b->queue, b->confirming);
+    if (rc != 1)
+        overlay_clear(b->overlay);
     b->confirming = 0;
+    pthread_mutex_unlock(&b->known);
     meta_unlock(m);
-    return rc;
+    return rc == 0 && op->ino != 0 ? meta_new_inode(m, &op->ino) : rc;
 }
 
 /* A pack that begins with one of these ops needs a number. */
@@ -239,19 +245,24 @@ static bool have_slice(struct meta *m, const struct op *ops, size_t n)
 }
 
 /* How many of the first ops were decided here; -errno. */
-static int call_early(struct meta *m, const struct op *ops, size_t n, struct op_result *res)
+static int call_early(struct meta *m, struct op *ops, size_t n, struct op_result *res)
 {
     struct batch *b = m->batch;
     size_t done = 0;
     if (m->owner != process_id() || !have_slice(m, ops, n) || !batch_enter(b))
         return 0;
     bool doubtful = false;
-    while (done < n && !doubtful && early_call(b, &ops[done], &res[done])) {
-        doubtful = b->confirming != 0 && b->confirming == ops[done].ino;
+    while (done < n && !doubtful) {
+        uint64_t before = b->confirming; /* another thread's */
+        if (!early_call(b, &ops[done], &res[done]))
+            break;
+        doubtful = b->confirming != before;
         done++;
     }
     batch_leave(b);
-    int rc = doubtful ? confirm(m, &res[done - 1]) : 0;
+    int rc = doubtful ? confirm(m, &ops[done - 1]) : 1;
+    if (rc == 0)
+        op_result_free(&res[--done]);
     return rc < 0 ? rc : (int)done;
 }
 

@@ -127,6 +127,8 @@ static int claim(struct board *b, struct queue **out)
         if (!is_owned(q->p)) {
             q->p->owner_birth = birth_of(getpid());
             q->p->owner = getpid();
+            q->p->expected = 0;
+            q->p->n_deferred = 0;
             q->owned = true;
             *out = q;
             return 0;

@@ -81,6 +81,13 @@ struct queue_fill {
 };
 void queue_fill(struct queue *q, struct queue_fill *out);
 void queue_cut(struct queue *q); /* closes the open group */
+/* The op that comes next, with that inode, is not acknowledged before queue_acknowledge(); false:
+ * it was refused meanwhile, by whoever drained it. */
+void queue_expect(struct queue *q, uint64_t ino);
+bool queue_acknowledge(struct queue *q, uint64_t ino);
+/* The error of an acknowledged op that made `ino` or changed the directory `ino`: once for each of
+ * the two; 0: none. */
+int queue_deferred(struct queue *q, uint64_t ino);
 /* Empties the file when everything in it was sent long enough ago; all: however lately. */
 void queue_tidy(struct queue *q, bool all);
 
@@ -114,6 +121,12 @@ void queue_batch_free(struct queue_batch *g);
 /* The group and all before it are in the store.  How many ops are pending no more: 0 when another
  * drainer was faster. */
 uint32_t queue_sent(struct queue *q, const struct queue_batch *g);
+/* The op with that inode was refused.  False: it is acknowledged already. */
+bool queue_refuse(struct queue *q, uint64_t ino);
+/* An acknowledged op was refused: its owner's fsync() will say so.  The last QUEUE_DEFERRED of them
+ * are kept.  ino: 0 when the directory alone is to tell it. */
+#define QUEUE_DEFERRED 64
+void queue_defer(struct queue *q, uint64_t ino, uint64_t dir, int code);
 /* The store knows only batches up to `last`: goes back to the one after it, if it is still there.
  * 0, -ENOENT: not kept that long. */
 int queue_rewind(struct queue *q, uint64_t last);

@@ -12,8 +12,10 @@
 #include <sys/types.h>
 
 /* Changes with the layout, of struct op too. */
-#define QUEUE_MAGIC (UINT64_C(0x6a66735f71753200) + sizeof(struct op))
+#define QUEUE_MAGIC (UINT64_C(0x6a66735f71753300) + sizeof(struct op))
 #define QUEUE_DATA  8192u /* offset of the first group */
+
+#define EXPECTED_REFUSED UINT64_MAX
 
 struct queue_frame {
     uint32_t bytes_in_all;
@@ -49,6 +51,12 @@ struct queue_page {
     uint64_t undo_at;
     uint32_t undo_len; /* 0: no fold is going on */
     uint8_t undo[2048];
+    _Atomic uint64_t expected; /* inode; 0: none; EXPECTED_REFUSED */
+    uint32_t n_deferred;
+    struct {
+        uint64_t ino, dir; /* 0: none, or told */
+        int32_t code;
+    } deferred[QUEUE_DEFERRED];
 };
 _Static_assert(sizeof(struct queue_page) <= QUEUE_DATA, "the page is before the groups");
 

@@ -207,7 +207,7 @@ int vfs_open(struct vfs *v, struct vfs_loc *loc, int flags, mode_t mode, struct 
     rc = request_call(v, &r, loc);
     bool created = rc == 0 && (r.res.rflags & OPR_CREATED) != 0;
     if (fresh != 0 && !created && rc != -EIO) /* -EIO: it may be in use after all */
-        vfs_put_inode(v, fresh);
+        vfs_put_inode(v, r.op.ino);
     if (rc == 0 && !r.res.has_attr)
         rc = -EIO;
     if (rc == 0) {

@@ -124,7 +124,7 @@ static int make(struct vfs *v, struct request *r, struct vfs_loc *loc)
     r->op.ino = ino;
     rc = request_call(v, r, loc);
     if (rc < 0 && rc != -EIO)
-        vfs_put_inode(v, ino);
+        vfs_put_inode(v, r->op.ino);
     request_fini(r);
     return rc;
 }

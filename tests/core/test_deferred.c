@@ -1,8 +1,7 @@
 /*
  * test_deferred.c - changes that were acknowledged and are refused afterwards, since another host
  * was faster or the volume is full: told once to fsync() of the file and of its directory, in one
- * line of the log and in a count; what was written stays, beside the winner.  And lock files, which
- * are never decided that way.
+ * line of the log and in a count; what was written stays, beside the winner.
  */
 #include "core/vfs/vfs.h"
 
@@ -17,11 +16,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -542,63 +539,6 @@ static void test_chained(void)
     end();
 }
 
-/* --- lock files ------------------------------------------------------------------------------- */
-
-#define ROUNDS 1000
-
-static struct shared {
-    _Atomic int holders;
-    _Atomic unsigned wins, twice, wrong;
-} * shared;
-
-static void racer(struct vfs *v)
-{
-    struct vfs_fd f;
-    for (unsigned wins = 0, tries = 0; wins < ROUNDS && tries < 100 * ROUNDS; tries++) {
-        int fd = vfs_open(v, at("/d/lock"), O_WRONLY | O_CREAT | O_EXCL, 0600, &f);
-        if (fd == -EEXIST)
-            continue;
-        if (fd < 0) {
-            shared->wrong++;
-            return;
-        }
-        wins++;
-        shared->wins++;
-        if (atomic_fetch_add(&shared->holders, 1) != 0)
-            shared->twice++;
-        vfs_close(v, fd, &f);
-        atomic_fetch_sub(&shared->holders, 1);
-        if (vfs_unlink(v, at("/d/lock")) != 0)
-            shared->wrong++;
-    }
-}
-
-static void test_lock_files(void)
-{
-    int status;
-
-    begin();
-    memset(shared, 0, sizeof *shared);
-    vfs_before_fork(here);
-    pid_t pid = fork();
-    vfs_after_fork(here, pid == 0);
-    alarm(110);
-    racer(here);
-    if (pid == 0) {
-        vfs_flush(here);
-        _exit(0);
-    }
-    waitpid(pid, &status, 0);
-    alarm(0);
-    CU_ASSERT_EQUAL(status, 0);
-    CU_ASSERT_EQUAL(shared->twice, 0);
-    CU_ASSERT_EQUAL(shared->wrong, 0);
-    CU_ASSERT(shared->wins > ROUNDS);
-    CU_ASSERT_EQUAL(vfs_flush(here), 0);
-    CU_ASSERT_EQUAL(lines, 0);
-    end();
-}
-
 int main(void)
 {
     CU_initialize_registry();
@@ -614,10 +554,6 @@ int main(void)
     CU_add_test(s, "full cache", test_full_cache);
     CU_add_test(s, "chained", test_chained);
     CU_add_test(s, "removed", test_removed);
-    CU_add_test(s, "lock files", test_lock_files);
-    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (shared == MAP_FAILED)
-        return 2;
     CU_basic_set_mode(CU_BRM_VERBOSE);
     CU_basic_run_tests();
     int failed = (int)CU_get_number_of_failures();

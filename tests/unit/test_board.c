@@ -194,18 +194,72 @@ static void test_pending(void)
     end();
 }
 
-static void test_exclusive(void)
+/* Another process that asks for a name (NULL: any) until go_on() or end_of(). */
+static pid_t asks(const char *name, bool ends, int *go)
 {
-    int status;
-    begin();
-    uint64_t before = board_exclusive(board);
+    int ready[2], wait[2];
+    char c = 0;
+    CU_ASSERT_EQUAL_FATAL(pipe(ready), 0);
+    CU_ASSERT_EQUAL_FATAL(pipe(wait), 0);
     pid_t pid = fork();
     if (pid == 0) {
-        board_count_exclusive(board);
+        uint32_t ticket = board_begin_asking(board, name, name != NULL ? strlen(name) : 0);
+        (void)!write(ready[1], "r", 1);
+        (void)!read(wait[0], &c, 1);
+        if (ends)
+            board_end_asking(board, ticket);
         _exit(0);
     }
+    CU_ASSERT_EQUAL(read(ready[0], &c, 1), 1);
+    close(ready[0]), close(ready[1]), close(wait[0]);
+    *go = wait[1];
+    return pid;
+}
+
+static void go_on(pid_t pid, int go)
+{
+    int status;
+    CU_ASSERT_EQUAL(write(go, "g", 1), 1);
+    close(go);
     waitpid(pid, &status, 0);
-    CU_ASSERT_EQUAL(board_exclusive(board), before + 1);
+    CU_ASSERT_EQUAL(status, 0);
+}
+
+static void test_asking(void)
+{
+    int go;
+    begin();
+    CU_ASSERT(!board_is_asked(board, "lock", 4));
+    pid_t pid = asks("lock", true, &go);
+    CU_ASSERT(board_is_asked(board, "lock", 4));
+    CU_ASSERT(!board_is_asked(board, "other", 5));
+    go_on(pid, go);
+    CU_ASSERT(!board_is_asked(board, "lock", 4));
+    pid = asks(NULL, true, &go);
+    CU_ASSERT(board_is_asked(board, "lock", 4));
+    CU_ASSERT(board_is_asked(board, "other", 5));
+    go_on(pid, go);
+    pid = asks("lock", false, &go); /* ends within */
+    go_on(pid, go);
+    CU_ASSERT(!board_is_asked(board, "lock", 4));
+    uint32_t own = board_begin_asking(board, "lock", 4);
+    CU_ASSERT(!board_is_asked(board, "lock", 4));
+    board_end_asking(board, own);
+    end();
+}
+
+/* Those that ended within do not keep others from asking. */
+static void test_asking_full(void)
+{
+    int go;
+    begin();
+    for (int i = 0; i < 2 * BOARD_ASKING; i++) {
+        pid_t pid = asks("lock", false, &go);
+        go_on(pid, go);
+    }
+    pid_t pid = asks("lock", true, &go);
+    CU_ASSERT(board_is_asked(board, "lock", 4));
+    go_on(pid, go);
     end();
 }
 
@@ -254,7 +308,8 @@ int main(void)
     CU_add_test(s, "a child", test_child);
     CU_add_test(s, "marks at once", test_at_once);
     CU_add_test(s, "pending", test_pending);
-    CU_add_test(s, "exclusive", test_exclusive);
+    CU_add_test(s, "asking", test_asking);
+    CU_add_test(s, "asking of the killed", test_asking_full);
     CU_add_test(s, "lock of a killed process", test_lock_of_killed);
     CU_add_test(s, "refused", test_refused);
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -1,0 +1,60 @@
+/*
+ * queue_told.c - what drainers of a queue tell its owner; see queue.h.
+ */
+#include "core/meta/queue_internal.h"
+
+#include <string.h>
+
+void queue_expect(struct queue *q, uint64_t ino)
+{
+    atomic_store(&q->p->expected, ino);
+}
+
+bool queue_acknowledge(struct queue *q, uint64_t ino)
+{
+    return atomic_compare_exchange_strong(&q->p->expected, &ino, 0);
+}
+
+bool queue_refuse(struct queue *q, uint64_t ino)
+{
+    uint64_t expected = ino;
+    return ino != 0 && atomic_compare_exchange_strong(&q->p->expected, &expected, EXPECTED_REFUSED);
+}
+
+void queue_defer(struct queue *q, uint64_t ino, uint64_t dir, int code)
+{
+    struct queue_page *p = q->p;
+    if (queue_lock(q) < 0)
+        return;
+    if (p->n_deferred >= QUEUE_DEFERRED) {
+        p->n_deferred = QUEUE_DEFERRED - 1;
+        memmove(&p->deferred[0], &p->deferred[1], sizeof(p->deferred) - sizeof(p->deferred[0]));
+    }
+    p->deferred[p->n_deferred].ino = ino;
+    p->deferred[p->n_deferred].dir = dir;
+    p->deferred[p->n_deferred].code = code;
+    p->n_deferred++;
+    queue_unlock(q);
+}
+
+int queue_deferred(struct queue *q, uint64_t ino)
+{
+    struct queue_page *p = q->p;
+    int code = 0;
+
+    if (p->n_deferred == 0 || queue_lock(q) < 0)
+        return 0;
+    for (uint32_t i = 0; i < p->n_deferred && i < QUEUE_DEFERRED && code == 0; i++) {
+        if (p->deferred[i].ino != ino && p->deferred[i].dir != ino)
+            continue;
+        code = p->deferred[i].code;
+        if (p->deferred[i].ino == ino)
+            p->deferred[i].ino = 0;
+        if (p->deferred[i].dir == ino)
+            p->deferred[i].dir = 0;
+        if (p->deferred[i].ino == 0 && p->deferred[i].dir == 0)
+            p->deferred[i] = p->deferred[--p->n_deferred];
+    }
+    queue_unlock(q);
+    return code;
+}

@@ -1,0 +1,287 @@
+/*
+ * test_races.c - two processes of one host at the same name at the same time: what each is told at
+ * once is what happens.  Nothing is acknowledged and then refused.
+ */
+#include "core/vfs/vfs.h"
+
+#include "core/base/log.h"
+#include "core/meta/engine.h"
+#include "core/metrics/metrics.h"
+#include "core/store/store.h"
+#include "tests/lib/volume.h"
+
+#include <CUnit/Basic.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define ROUNDS 500
+
+static struct server *server; /* its directory holds the volume of either engine */
+static bool on_lmdb;
+static char url[400];
+static struct vfs *v;
+
+static struct shared {
+    _Atomic int holders, turn;
+    _Atomic unsigned wins, twice, wrong, lines;
+} * shared;
+
+static void to_count(enum log_level level, const char *line)
+{
+    shared->lines++;
+    fprintf(stderr, "%s\n", line);
+}
+
+static struct vfs_loc *at(const char *path)
+{
+    static struct vfs_loc loc[4];
+    static unsigned next;
+    struct vfs_loc *l = &loc[next++ % 4];
+    *l = (struct vfs_loc){.base = INO_ROOT, .path = path};
+    return l;
+}
+
+static int format(void)
+{
+    char bucket[300], err[400];
+    struct buf json = {0};
+    struct engine *e;
+    snprintf(bucket, sizeof bucket, "%s/bucket/", server_dir(server));
+    struct setting s = volume_setting(bucket, 0);
+    if (engine_open(url, &e, err, sizeof err) != 0 || setting_print(&s, &json) != 0 ||
+        store_format(&s, err, sizeof err) != 0 || e->ops->format(e, &json, false) != 0)
+        return -1;
+    e->ops->close(e);
+    buf_free(&json);
+    return 0;
+}
+
+static void begin(void)
+{
+    char dir[300], err[400] = "";
+    server = server_start();
+    snprintf(url, sizeof url, "lmdb://%s/meta", server_dir(server));
+    if (!on_lmdb)
+        snprintf(url, sizeof url, "%s", server_url(server, 0));
+    CU_ASSERT_EQUAL_FATAL(format(), 0);
+    snprintf(dir, sizeof dir, "%s/cache", server_dir(server));
+    struct config c = {.meta = url, .prefix = (char *)"/jfs", .cache_dir = dir};
+    CU_ASSERT_EQUAL_FATAL(vfs_mount(&c, &v, err, sizeof err), 0);
+    log_set(to_count, LOG_WARN);
+    memset(shared, 0, sizeof *shared);
+    CU_ASSERT_EQUAL(vfs_mkdir(v, at("/first"), 0755), 0);
+    CU_ASSERT_EQUAL(vfs_mkdir(v, at("/d"), 0755), 0);
+}
+
+static void end(void)
+{
+    char command[900];
+    const char *b = getenv("B");
+    CU_ASSERT_EQUAL(vfs_flush(v), 0);
+    vfs_unmount(v);
+    CU_ASSERT_EQUAL(shared->lines, 0);
+    CU_ASSERT_EQUAL(shared->wrong, 0);
+    snprintf(command, sizeof command, "%s/jfspre fsck '%s' > %s/fsck 2>&1 || (cat %s/fsck; false)",
+             b != NULL ? b : "build", url, server_dir(server), server_dir(server));
+    CU_ASSERT_EQUAL(system(command), 0);
+    server_free(server);
+}
+
+/* The same in two processes, of which one made the directory. */
+static void race(void (*racer)(int who))
+{
+    int status;
+    begin();
+    vfs_before_fork(v);
+    pid_t pid = fork();
+    vfs_after_fork(v, pid == 0);
+    alarm(110);
+    racer(pid == 0);
+    if (pid == 0) {
+        vfs_flush(v);
+        _exit(0);
+    }
+    waitpid(pid, &status, 0);
+    alarm(0);
+    CU_ASSERT_EQUAL(status, 0);
+}
+
+static void check(bool good, const char *what, int rc)
+{
+    if (good)
+        return;
+    shared->wrong++;
+    fprintf(stderr, "%d: %s: %d\n", (int)getpid(), what, rc);
+}
+
+/* --- exclusive -------------------------------------------------------------------------------- */
+
+static void lock_racer(int who)
+{
+    struct vfs_fd f;
+    int rc;
+    for (unsigned wins = 0, tries = 0; wins < ROUNDS && tries < 100 * ROUNDS; tries++) {
+        int fd = vfs_open(v, at("/d/lock"), O_WRONLY | O_CREAT | O_EXCL, 0600, &f);
+        if (fd == -EEXIST)
+            continue;
+        check(fd >= 0, "open", fd);
+        if (fd < 0)
+            return;
+        wins++;
+        shared->wins++;
+        if (atomic_fetch_add(&shared->holders, 1) != 0)
+            shared->twice++;
+        vfs_close(v, fd, &f);
+        atomic_fetch_sub(&shared->holders, 1);
+        rc = vfs_unlink(v, at("/d/lock"));
+        check(rc == 0, "unlink", rc);
+    }
+}
+
+static void test_lock_files(void)
+{
+    race(lock_racer);
+    CU_ASSERT_EQUAL(shared->twice, 0);
+    CU_ASSERT(shared->wins > ROUNDS);
+    end();
+}
+
+/* mkdir(), and a temporary file that gets its name by rename with NOREPLACE. */
+static void dir_racer(int who)
+{
+    int rc;
+    for (unsigned i = 0; i < 2 * ROUNDS; i++) {
+        rc = vfs_mkdir(v, at("/d/lock"), 0700);
+        if (rc == -EEXIST)
+            continue;
+        check(rc == 0, "mkdir", rc);
+        if (atomic_fetch_add(&shared->holders, 1) != 0)
+            shared->twice++;
+        atomic_fetch_sub(&shared->holders, 1);
+        rc = vfs_rmdir(v, at("/d/lock"));
+        check(rc == 0, "rmdir", rc);
+    }
+}
+
+static void test_lock_directories(void)
+{
+    race(dir_racer);
+    CU_ASSERT_EQUAL(shared->twice, 0);
+    end();
+}
+
+static void rename_racer(int who)
+{
+    struct vfs_fd f;
+    const char *own = who ? "/d/b" : "/d/a";
+    int rc;
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        int fd = vfs_open(v, at(own), O_WRONLY | O_CREAT, 0600, &f);
+        check(fd >= 0, "open", fd);
+        if (fd < 0)
+            return;
+        vfs_close(v, fd, &f);
+        rc = vfs_rename(v, at(own), at("/d/lock"), RENAME_NOREPLACE);
+        if (rc == -EEXIST)
+            continue;
+        check(rc == 0, "rename", rc);
+        if (atomic_fetch_add(&shared->holders, 1) != 0)
+            shared->twice++;
+        atomic_fetch_sub(&shared->holders, 1);
+        rc = vfs_unlink(v, at("/d/lock"));
+        check(rc == 0, "unlink", rc);
+    }
+}
+
+static void test_renames(void)
+{
+    race(rename_racer);
+    CU_ASSERT_EQUAL(shared->twice, 0);
+    end();
+}
+
+/* --- shared ----------------------------------------------------------------------------------- */
+
+static void meet(int who)
+{
+    int turn = atomic_fetch_add(&shared->turn, 1);
+    while (atomic_load(&shared->turn) / 2 == turn / 2)
+        ;
+}
+
+/* Who opens with O_CREAT what the other one creates at this moment has the same file. */
+static void log_racer(int who)
+{
+    struct vfs_fd f;
+    struct iovec line = {.iov_base = (void *)(uintptr_t) "0123456789", .iov_len = 10};
+    char path[40];
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        snprintf(path, sizeof path, "/d/log%u", i);
+        meet(who);
+        int fd = vfs_open(v, at(path), O_WRONLY | O_CREAT | O_APPEND, 0600, &f);
+        check(fd >= 0, "open", fd);
+        if (fd < 0)
+            continue;
+        ssize_t n = vfs_writev(v, fd, &f, &line, 1, -1, 0);
+        check(n == 10, "write", (int)n);
+        vfs_close(v, fd, &f);
+    }
+}
+
+static void test_one_log(void)
+{
+    struct vfs_stat st;
+    char path[40];
+    race(log_racer);
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        snprintf(path, sizeof path, "/d/log%u", i);
+        int rc = vfs_stat(v, at(path), true, &st);
+        check(rc == 0 && st.attr.length == 20, path, (int)st.attr.length);
+    }
+    end();
+}
+
+static void add(CU_pSuite s, const char *name, void (*test)(void))
+{
+    CU_add_test(s, name, test);
+}
+
+static int on_redis_suite(void)
+{
+    on_lmdb = false;
+    return 0;
+}
+
+static int on_lmdb_suite(void)
+{
+    on_lmdb = true;
+    return 0;
+}
+
+int main(void)
+{
+    CU_initialize_registry();
+    CU_pSuite suites[] = {CU_add_suite("races", on_redis_suite, NULL),
+                          CU_add_suite("races in lmdb", on_lmdb_suite, NULL)};
+    for (int i = 0; i < 2; i++) {
+        add(suites[i], "lock files", test_lock_files);
+        add(suites[i], "lock directories", test_lock_directories);
+        add(suites[i], "renames that replace nothing", test_renames);
+        add(suites[i], "one log", test_one_log);
+    }
+    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED)
+        return 2;
+    CU_basic_set_mode(CU_BRM_VERBOSE);
+    CU_basic_run_tests();
+    int failed = (int)CU_get_number_of_failures();
+    CU_cleanup_registry();
+    return failed != 0;
+}
