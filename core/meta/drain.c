@@ -36,6 +36,7 @@ struct draining {
     struct flight flight[WINDOW];
     size_t first, n;
     struct queue_place next; /* group to send; nowhere: the queue's first */
+    struct queue_place end;  /* of what was pending when it began */
     uint64_t force;          /* sequence number that is sent whatever the store remembers */
     int rc;
     bool again; /* the queue went back to an older group */
@@ -114,6 +115,8 @@ static bool send_one(struct draining *d)
     struct engine *e = d->b->m->engine;
 
     memset(f, 0, sizeof(*f));
+    if (d->next.use == d->end.use && d->next.at >= d->end.at)
+        return false;
     int rc = queue_batch(d->q, &d->next, &f->g);
     if (rc == 1) {
         f->res = calloc(f->g.n + 1, sizeof(*f->res));
@@ -240,6 +243,7 @@ static void run(struct draining *d, struct engine_request *call)
     bool more = true;
 
     d->next.at = 0;
+    d->end = queue_end_now(d->q);
     d->again = false;
     d->rc = 0;
     while (more || d->n > 0) {

@@ -54,6 +54,16 @@ static bool is_there(const struct queue *q, const struct queue_place *place)
     return place->use == q->p->use && place->at >= q->p->first && place->at != 0;
 }
 
+struct queue_place queue_end_now(struct queue *q)
+{
+    struct queue_place end = {.at = QUEUE_BYTES};
+    if (queue_lock(q) < 0)
+        return end;
+    end = (struct queue_place){.at = q->p->tail, .use = q->p->use};
+    queue_unlock(q);
+    return end;
+}
+
 /* Copied without the lock, since its owner goes on appending: a closed group does not change until
  * the file is emptied, which is looked for afterwards.  -EAGAIN: it was. */
 static int copy_group(struct queue *q, const struct queue_group *g, struct queue_batch *out)
