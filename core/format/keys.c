@@ -3,62 +3,65 @@
  */
 #include "core/format/keys.h"
 
-#include <inttypes.h>
-#include <stdarg.h>
+#include "core/base/decimal.h"
+
 #include <stdio.h>
 #include <string.h>
 
-__attribute__((format(printf, 3, 4))) static size_t
-write_key(const struct keys *k, char out[KEY_MAX], const char *fmt, ...)
+/* PREFIX LETTER NUMBER; 33 bytes at most beside the prefix. */
+static size_t numbered(const struct keys *k, char letter, uint64_t n, char out[KEY_MAX])
 {
     size_t at = strnlen(k->prefix, sizeof k->prefix);
-    va_list ap;
-
     memcpy(out, k->prefix, at);
-    va_start(ap, fmt);
-    vsnprintf(out + at, KEY_MAX - at, fmt, ap);
-    va_end(ap);
-    return at + strlen(out + at);
+    out[at] = letter;
+    return at + 1 + decimal_unsigned(out + at + 1, n);
+}
+
+static size_t add_index(char *out, size_t at, uint32_t index)
+{
+    out[at] = '_';
+    return at + 1 + decimal_unsigned(out + at + 1, index);
 }
 
 size_t key_plain(const struct keys *k, const char *name, char out[KEY_MAX])
 {
-    return write_key(k, out, "%s", name);
+    int n = snprintf(out, KEY_MAX, "%.*s%s", (int)sizeof k->prefix, k->prefix, name);
+    return (size_t)n < KEY_MAX ? (size_t)n : KEY_MAX - 1;
 }
 
 size_t key_inode(const struct keys *k, uint64_t ino, char out[KEY_MAX])
 {
-    return write_key(k, out, "i%" PRIu64, ino);
+    return numbered(k, 'i', ino, out);
 }
 
 size_t key_dir(const struct keys *k, uint64_t ino, char out[KEY_MAX])
 {
-    return write_key(k, out, "d%" PRIu64, ino);
+    return numbered(k, 'd', ino, out);
 }
 
 size_t key_parents(const struct keys *k, uint64_t ino, char out[KEY_MAX])
 {
-    return write_key(k, out, "p%" PRIu64, ino);
+    return numbered(k, 'p', ino, out);
 }
 
 size_t key_chunk(const struct keys *k, uint64_t ino, uint32_t idx, char out[KEY_MAX])
 {
-    return write_key(k, out, "c%" PRIu64 "_%" PRIu32, ino, idx);
+    return add_index(out, numbered(k, 'c', ino, out), idx);
 }
 
 size_t key_symlink(const struct keys *k, uint64_t ino, char out[KEY_MAX])
 {
-    return write_key(k, out, "s%" PRIu64, ino);
+    return numbered(k, 's', ino, out);
 }
 
 size_t key_xattr(const struct keys *k, uint64_t ino, char out[KEY_MAX])
 {
-    return write_key(k, out, "x%" PRIu64, ino);
+    return numbered(k, 'x', ino, out);
 }
 
 size_t key_slice_field(uint64_t id, uint32_t size, char out[KEY_MAX])
 {
     static const struct keys none;
 
-    return write_key(&none, out, "k%" PRIu64 "_%" PRIu32, id, size);
+    return add_index(out, numbered(&none, 'k', id, out), size);
 }

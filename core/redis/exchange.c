@@ -8,16 +8,25 @@
 #include "core/redis/rds_internal.h"
 
 #include "core/base/clock.h"
+#include "core/base/decimal.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
+static void add_count(struct buf *out, char kind, size_t n)
+{
+    char line[1 + DECIMAL_MAX + 2] = {kind};
+    size_t len = 1 + decimal_unsigned(line + 1, n);
+    memcpy(line + len, "\r\n", 2);
+    buf_add(out, line, len + 2);
+}
+
 void rds_format_args(struct buf *out, const struct rds_arg *argv, size_t argc)
 {
     for (size_t i = 0; i < argc; i++) {
-        buf_printf(out, "$%zu\r\n", argv[i].len);
+        add_count(out, '$', argv[i].len);
         buf_add(out, argv[i].data, argv[i].len);
         buf_add(out, "\r\n", 2);
     }
@@ -25,7 +34,7 @@ void rds_format_args(struct buf *out, const struct rds_arg *argv, size_t argc)
 
 void rds_format(struct buf *out, const struct rds_arg *argv, size_t argc)
 {
-    buf_printf(out, "*%zu\r\n", argc);
+    add_count(out, '*', argc);
     rds_format_args(out, argv, argc);
 }
 

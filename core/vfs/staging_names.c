@@ -4,6 +4,8 @@
  */
 #include "core/vfs/staging_internal.h"
 
+#include "core/base/decimal.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -39,7 +41,9 @@ int staging_name_of(const char *link, const char *cache_dir, char uuid[64], uint
 
 void staging_name(char kind, uint64_t number, char out[32])
 {
-    snprintf(out, 32, "%c/%llu", kind, (unsigned long long)number);
+    out[0] = kind;
+    out[1] = '/';
+    decimal_unsigned(out + 2, number);
 }
 
 void staging_path(const struct staging *st, uint32_t number, char *out, size_t len)
