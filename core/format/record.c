@@ -50,6 +50,29 @@ int record_decode(const void *data, size_t len, struct record *out)
     return 0;
 }
 
+bool record_item_next(const uint8_t *data, size_t len, size_t *pos, struct record_item *out)
+{
+    while (*pos <= len && len - *pos >= RECORD_ITEM_BYTES) {
+        out->at = *pos + 4;
+        out->chunk = get_be32(data + *pos);
+        *pos += RECORD_ITEM_BYTES;
+        if (record_decode(data + out->at, RECORD_BYTES, &out->r) == 0)
+            return true;
+    }
+    return false;
+}
+
+uint64_t record_items_end(const uint8_t *data, size_t len)
+{
+    struct record_item i;
+    uint64_t end = 0;
+    for (size_t pos = 0; record_item_next(data, len, &pos, &i);) {
+        uint64_t one = i.chunk * CHUNK_BYTES + i.r.pos + i.r.len;
+        end = one > end ? one : end;
+    }
+    return end;
+}
+
 static uint32_t end_of(const struct record *r)
 {
     return r->pos + r->len;

@@ -9,6 +9,7 @@
 #ifndef JFSPRE_CORE_FORMAT_RECORD_H
 #define JFSPRE_CORE_FORMAT_RECORD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,18 @@ struct record {
 void record_encode(const struct record *r, uint8_t out[RECORD_BYTES]);
 /* 0, or -EIO when a rule of 3.4 is broken (off is ignored for id 0; len 0 is accepted). */
 int record_decode(const void *data, size_t len, struct record *out);
+
+/* Records on their way to several chunks: items of u32 chunk index, record. */
+#define RECORD_ITEM_BYTES (4 + RECORD_BYTES)
+struct record_item {
+    size_t at; /* of the record, in the data */
+    uint32_t chunk;
+    struct record r;
+};
+/* The next one at *pos, which moves behind it; malformed ones are passed over.  false: none. */
+bool record_item_next(const uint8_t *data, size_t len, size_t *pos, struct record_item *out);
+/* Where the data ends in the file: the highest of all items. */
+uint64_t record_items_end(const uint8_t *data, size_t len);
 
 /* Decodes n * 24 bytes, oldest first, into a view: pieces sorted by pos, without gap or overlap,
  * beginning at 0 (id 0 pieces are zeros); after the last piece come zeros.  *out is the caller's:

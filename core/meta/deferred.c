@@ -32,14 +32,11 @@ enum kept { NOT_KEPT, KEPT, KEPT_BEFORE, PERHAPS };
 /* Records of the group's pack in an op. */
 static int64_t pack_records(const struct op *op, uint64_t pack)
 {
-    const uint8_t *p = op->data;
-    uint32_t at = op->kind == OP_MAKE ? ATTR_BYTES : 0;
+    struct record_item i;
     int64_t n = 0;
-    for (; pack != 0 && op->pack == pack && at + 4 + RECORD_BYTES <= op->data_len;
-         at += 4 + RECORD_BYTES) {
-        struct record r;
-        n += record_decode(p + at + 4, RECORD_BYTES, &r) == 0 && r.id == pack;
-    }
+    for (size_t pos = op_records(op);
+         pack != 0 && record_item_next(op->data, op->data_len, &pos, &i);)
+        n += i.r.id == pack;
     return n;
 }
 
@@ -148,15 +145,10 @@ static bool follows(struct batch *b, const struct op *op)
 /* Blocks that the refused op alone would have named; those of a pack are the pack's. */
 static void drop_blocks(struct batch *b, const struct op *op)
 {
-    const uint8_t *p = op->data;
-    uint32_t at = op->kind == OP_MAKE ? ATTR_BYTES : 0;
-    bool file = op->kind == OP_WRITE || (op->kind == OP_MAKE && (op->mode >> 12) == TYPE_FILE);
-
-    for (; file && at + 4 + RECORD_BYTES <= op->data_len; at += 4 + RECORD_BYTES) {
-        struct record r;
-        if (record_decode(p + at + 4, RECORD_BYTES, &r) == 0 && r.id != 0 && r.id != op->pack &&
-            b->hooks.drop != NULL)
-            b->hooks.drop(b->hooks.ctx, r.id, r.size);
+    struct record_item i;
+    for (size_t pos = op_records(op); record_item_next(op->data, op->data_len, &pos, &i);) {
+        if (i.r.id != 0 && i.r.id != op->pack && b->hooks.drop != NULL)
+            b->hooks.drop(b->hooks.ctx, i.r.id, i.r.size);
     }
 }
 

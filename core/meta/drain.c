@@ -49,18 +49,13 @@ static size_t each_packed(const struct flight *f, void (*fn)(struct record *r, u
     size_t count = 0;
     for (size_t i = 0; i < f->g.n; i++) {
         const struct op *op = &f->g.ops[i];
-        if (op->pack != f->g.pack)
-            continue;
         uint8_t *data = (uint8_t *)(uintptr_t)op->data; /* of the copy */
-        uint32_t at = op->kind == OP_MAKE ? ATTR_BYTES : 0;
-        for (; at + 4 + RECORD_BYTES <= op->data_len; at += 4 + RECORD_BYTES) {
-            struct record r;
-            uint8_t enc[RECORD_BYTES];
-            if (record_decode(data + at + 4, RECORD_BYTES, &r) < 0 || r.id != f->g.pack)
+        struct record_item item;
+        for (size_t pos = op_records(op); record_item_next(data, op->data_len, &pos, &item);) {
+            if (item.r.id != f->g.pack)
                 continue;
-            fn(&r, size);
-            record_encode(&r, enc);
-            memcpy(data + at + 4, enc, sizeof(enc));
+            fn(&item.r, size);
+            record_encode(&item.r, data + item.at);
             count++;
         }
     }

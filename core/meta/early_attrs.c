@@ -44,7 +44,7 @@ static bool folded(struct batch *b, struct node *n, const struct attr *a, const 
     if (op->kind == OP_WRITE) {
         f.records = op->data;
         f.len = op->data_len;
-        if (n->a.length != 0 || f.len > 4 + RECORD_BYTES) /* a second write stays in order */
+        if (n->a.length != 0 || f.len > RECORD_ITEM_BYTES) /* a second write stays in order */
             return false;
     }
     struct queue_packer pk = early_packer(b);

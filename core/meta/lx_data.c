@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 
 #define LENGTH_MAX  (UINT64_C(1) << 53) /* as the scripts, whose numbers are doubles */
-#define ITEM        MAKE_RECORD_BYTES
+#define ITEM        RECORD_ITEM_BYTES
 #define REPEAT_TAIL 16  /* records that others may have added since the first try */
 #define CHUNKS_MAX  256 /* of one OP_CHUNKS */
 #define RECORDS_MAX (1 << 20)

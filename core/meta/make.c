@@ -11,7 +11,7 @@
 int records_end(const uint8_t *p, size_t n, uint64_t *end)
 {
     *end = 0;
-    for (; n >= MAKE_RECORD_BYTES; p += MAKE_RECORD_BYTES, n -= MAKE_RECORD_BYTES) {
+    for (; n >= RECORD_ITEM_BYTES; p += RECORD_ITEM_BYTES, n -= RECORD_ITEM_BYTES) {
         struct record r;
         uint64_t chunk = get_be32(p);
         if (record_decode(p + 4, RECORD_BYTES, &r) < 0 || r.len == 0 ||

@@ -9,8 +9,7 @@
 
 #include "core/op/op.h"
 
-#define MAKE_RECORD_BYTES 28                  /* u32 chunk index, record: as in OP_WRITE */
-#define MAKE_LENGTH_MAX   (UINT64_C(1) << 53) /* first length that no script can hold */
+#define MAKE_LENGTH_MAX (UINT64_C(1) << 53) /* first length that no script can hold */
 
 struct make {
     struct attr a;

@@ -20,8 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BACKED_AT_ONCE  (256u << 10)
-#define ROOM_FOR_RECORD (4 + RECORD_BYTES)
+#define BACKED_AT_ONCE (256u << 10)
 
 /* --- the file --------------------------------------------------------------------------------- */
 
@@ -298,7 +297,7 @@ static void write_frame(struct queue_frame *f, const struct op *op, uint32_t roo
 
 /* The content's record in the pack of group g, or in a new one (g NULL: no group yet).  Locked. */
 static int packed(struct queue_packer *pk, const struct op_content *c, uint64_t have,
-                  uint8_t out[4 + RECORD_BYTES], uint64_t *pack)
+                  uint8_t out[RECORD_ITEM_BYTES], uint64_t *pack)
 {
     struct record r = {.id = have != 0 ? have : pk->fresh, .size = UINT32_MAX, .len = c->len};
     if (r.id == 0)
@@ -317,14 +316,14 @@ static int put(struct queue *q, const struct op *given, struct queue_packer *pk,
                struct queue_ref *ref)
 {
     struct queue_page *p = q->p;
-    uint8_t record[4 + RECORD_BYTES];
+    uint8_t record[RECORD_ITEM_BYTES];
     struct op op = *given;
     bool fresh = p->open == 0;
     uint64_t have = fresh ? 0 : queue_group_at(q, p->open)->pack, pack = 0;
 
     if (op.content != NULL)
         op.data_len = sizeof(record);
-    uint32_t room = op.data_len + (is_file_make(&op) ? ROOM_FOR_RECORD : 0);
+    uint32_t room = op.data_len + (is_file_make(&op) ? RECORD_ITEM_BYTES : 0);
     uint32_t bytes = aligned(sizeof(struct queue_frame) + op.cred.ngroups * sizeof(uint32_t) +
                              text_len(op.path) + text_len(op.path2) + 2 + room);
     uint64_t at = p->tail + (fresh ? sizeof(struct queue_group) : 0);
@@ -377,7 +376,7 @@ static int fold_locked(struct queue *q, const struct queue_ref *ref,
     struct queue_page *p = q->p;
     struct queue_group *g = queue_group_at(q, ref->group);
     struct queue_frame *f = frame_at(q, ref->frame);
-    uint8_t record[4 + RECORD_BYTES];
+    uint8_t record[RECORD_ITEM_BYTES];
     uint64_t pack = 0;
 
     if (ref->use != p->use || p->open != ref->group || f->op.kind == 0)

@@ -104,8 +104,8 @@ struct queue_place {
     uint32_t use;
 };
 
-/* The end of what is pending now: who drains for what is there sends no more, since batches that are
- * cut out of what its owner just begins are small. */
+/* The end of what is pending now: who drains for what is there sends no more, since batches that
+ * are cut out of what its owner just begins are small. */
 struct queue_place queue_end_now(struct queue *q);
 
 /* A copy of one closed group, until queue_batch_free(): who is stopped while it has it may find the

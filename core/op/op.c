@@ -199,6 +199,12 @@ int op_decode(const void *data, size_t len, struct op *out, struct op_room *room
     return 0;
 }
 
+size_t op_records(const struct op *op)
+{
+    bool made = op->kind == OP_MAKE && op->mode >> 12 == TYPE_FILE;
+    return made && op->data_len > ATTR_BYTES ? ATTR_BYTES : op->kind == OP_WRITE ? 0 : op->data_len;
+}
+
 bool op_changes(const struct op *op)
 {
     switch (op->kind) {

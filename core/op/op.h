@@ -199,6 +199,9 @@ struct op_room {
 /* op.data is a view into data, groups and paths are in *room: both must outlive *out.  0, or
  * -EINVAL for another version, an unknown kind, a NUL in a path, anything missing or left over. */
 int op_decode(const void *data, size_t len, struct op *out, struct op_room *room);
+/* Where the record items (record.h) of an OP_WRITE, or of an OP_MAKE of a file, begin in its data;
+ * data_len: it has none. */
+size_t op_records(const struct op *op);
 bool op_changes(const struct op *op);   /* false: it only reads */
 const char *op_kind_name(uint8_t kind); /* "create" style lower-case name for logs and metrics */
 void op_result_free(struct op_result *r);

@@ -131,19 +131,6 @@ static int put_range(struct vfs *v, struct commit *c, int fd, const struct stat 
     return rc < 0 ? rc : buf_ok(&c->records) < 0 ? -ENOMEM : buf_ok(&c->slices);
 }
 
-static uint64_t end_of_records(const struct buf *b)
-{
-    uint64_t end = 0;
-    for (size_t at = 0; at + 4 + RECORD_BYTES <= b->len; at += 4 + RECORD_BYTES) {
-        struct record r;
-        record_decode(b->data + at + 4, RECORD_BYTES, &r);
-        uint64_t e = get_be32(b->data + at) * CHUNK_BYTES + r.pos + r.len;
-        if (e > end)
-            end = e;
-    }
-    return end;
-}
-
 static struct op *next_op(struct commit *c, uint8_t kind)
 {
     struct op *op = &c->ops[c->n++];
@@ -274,7 +261,7 @@ static int prepare(struct vfs *v, struct commit *c, bool first, int fd, const st
         return rc;
     }
     bool packs = c->content.len > 0;
-    uint64_t end = packs ? size : end_of_records(&c->records);
+    uint64_t end = packs ? size : record_items_end(c->records.data, c->records.len);
     if (size < seen.length || (size > seen.length && size > end)) {
         struct op *op = next_op(c, OP_TRUNCATE);
         op->flags = OPF_BY_FD;

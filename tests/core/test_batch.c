@@ -63,7 +63,7 @@ static const struct variant variants[] = {
 struct drawn {
     struct op op;
     char path[300], path2[40];
-    uint8_t data[ATTR_BYTES + 4 * MAKE_RECORD_BYTES + 64];
+    uint8_t data[ATTR_BYTES + 4 * RECORD_ITEM_BYTES + 64];
     size_t batch; /* it is in */
 };
 
@@ -134,9 +134,9 @@ static size_t put_records(uint8_t *p, unsigned n)
         }
         put_be32(p, chance(10) ? chunk++ : chunk);
         record_encode(&r, p + 4);
-        p += MAKE_RECORD_BYTES;
+        p += RECORD_ITEM_BYTES;
     }
-    return (size_t)n * MAKE_RECORD_BYTES;
+    return (size_t)n * RECORD_ITEM_BYTES;
 }
 
 static void draw_make(struct drawn *d, uint64_t dir)

@@ -2,6 +2,7 @@
  * test_record.c - slice records and the view over them, against what a stock client wrote and
  * against a model byte for byte.
  */
+#include "core/base/bytes.h"
 #include "core/format/record.h"
 
 #include <CUnit/Basic.h>
@@ -240,6 +241,30 @@ static void test_view_most_pieces(void)
     free(view);
 }
 
+/* Malformed items are passed over, a rest that is too short is none. */
+static void test_items(void)
+{
+    uint8_t data[3 * RECORD_ITEM_BYTES + 5];
+    struct record one = {.pos = 10, .id = 7, .size = 100, .off = 0, .len = 90};
+    struct record_item i;
+    size_t pos = 0;
+
+    memset(data, 0xff, sizeof data);
+    put_be32(data, 2);
+    record_encode(&one, data + 4);
+    put_be32(data + RECORD_ITEM_BYTES, 3); /* its off + len is beyond its size: no record */
+    put_be32(data + 2 * RECORD_ITEM_BYTES, 1);
+    one.len = 5;
+    record_encode(&one, data + 2 * RECORD_ITEM_BYTES + 4);
+    CU_ASSERT(record_item_next(data, sizeof data, &pos, &i));
+    CU_ASSERT(i.chunk == 2 && i.at == 4 && i.r.len == 90 && i.r.id == 7);
+    CU_ASSERT(record_item_next(data, sizeof data, &pos, &i));
+    CU_ASSERT(i.chunk == 1 && i.at == 2 * RECORD_ITEM_BYTES + 4 && i.r.len == 5);
+    CU_ASSERT(!record_item_next(data, sizeof data, &pos, &i));
+    CU_ASSERT_EQUAL(record_items_end(data, sizeof data), 2 * CHUNK_BYTES + 100);
+    CU_ASSERT_EQUAL(record_items_end(NULL, 0), 0);
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
@@ -249,6 +274,7 @@ int main(void)
         {"malformed lists", test_view_bad},
         {"against a model", test_view_model},
         {"most pieces", test_view_most_pieces},
+        {"items", test_items},
         CU_TEST_INFO_NULL,
     };
     CU_SuiteInfo suites[] = {{"records and views", NULL, NULL, NULL, NULL, tests},
