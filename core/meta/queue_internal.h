@@ -1,5 +1,5 @@
 /*
- * queue_internal - the file of a queue, for the two files that read it.
+ * queue_internal - the file of a queue, for the files that read it.
  */
 #ifndef JFSPRE_CORE_META_QUEUE_INTERNAL_H
 #define JFSPRE_CORE_META_QUEUE_INTERNAL_H
@@ -70,7 +70,9 @@ struct queue {
 int queue_lock(struct queue *q); /* 0 or -errno; what a killed process left half done is undone */
 void queue_unlock(struct queue *q);
 struct queue_group *queue_group_at(const struct queue *q, uint64_t at);
-void queue_close_group(struct queue *q);   /* locked */
-void queue_count_waiting(struct queue *q); /* locked: anew */
+struct queue_frame *queue_frame_at(const struct queue *q, uint64_t at);
+int queue_back_to(struct queue *q, uint64_t end); /* memory up to there; -ENOSPC */
+void queue_close_group(struct queue *q);          /* locked */
+void queue_count_waiting(struct queue *q);        /* locked: anew */
 
 #endif

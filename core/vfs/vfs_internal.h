@@ -163,6 +163,27 @@ int commit_slot(struct vfs *v, uint32_t number);
 /* After a commit: full chunks of the file need not be kept here.  Slot locked. */
 void commit_punch(struct vfs *v, uint32_t number);
 
+/* --- io.c ------------------------------------------------------------------------------------- */
+
+/* The slot of an open file, locked, for everything but a plain write.  NULL: there is none, or *rc
+ * says why not. */
+struct slot *io_lock_settled(struct vfs *v, const struct vfs_fd *f, int *rc);
+/* What the caller is about to change loses setuid and setgid first, as the kernel has it: others
+ * are told before there is anything to commit.  Slot locked. */
+int io_drop_privileges(struct vfs *v, struct slot *s);
+
+/* --- commit_data.c: the data of a commit ------------------------------------------------------ */
+
+/* Bytes [c->lo, c->hi) of the staging file; 0 or -errno, with c->slices of what was written. */
+int commit_put_range(struct vfs *v, struct commit *c, int fd, const struct stat *sb,
+                     uint64_t old_length);
+/* A slice of one block, from memory, at `off` of the file. */
+int commit_put_block(struct vfs *v, struct commit *c, uint64_t off, const void *bytes,
+                     uint32_t len);
+/* All of a file that the volume has no byte of, for c->content. */
+int commit_read_content(struct vfs *v, struct commit *c, int fd, uint32_t len);
+void commit_drop_written(struct vfs *v, struct commit *c);
+
 /* --- packing.c ---------------------------------------------------------------------------------
  */
 
