@@ -1,6 +1,7 @@
 /*
  * three_world.c - two volumes and a directory, fresh for each run, and their dumps.
  */
+#include "tests/lib/scratch.h"
 #include "tests/lib/three_internal.h"
 
 #include "core/lmdb/types.h"
@@ -10,7 +11,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,17 +21,6 @@
 
 #define UUID  "5d1e7c70-93a6-4b0e-8f2c-0b5a4f6f7a11"
 #define BATCH 64 /* ids at a time, the same for both */
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st, (void)type, (void)ftw;
-    return remove(path);
-}
-
-static void remove_tree(const char *path)
-{
-    nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
 
 struct three *three_start(const struct difference *known, size_t n)
 {
@@ -52,7 +41,7 @@ struct three *three_start(const struct difference *known, size_t n)
 void three_end(struct three *t)
 {
     server_free(t->server);
-    remove_tree(t->dir);
+    scratch_remove(t->dir);
     free(t);
 }
 
@@ -226,7 +215,7 @@ void worlds_close(struct three *t, struct worlds *w)
     close_world(&w->redis);
     close_world(&w->lmdb);
     close_world(&w->kernel);
-    remove_tree(t->run);
+    scratch_remove(t->run);
 }
 
 /* --- dumps ---------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@
 
 #include "core/base/log.h"
 #include "core/store/store.h"
+#include "tests/lib/scratch.h"
 
 #include <CUnit/Basic.h>
 #include <fcntl.h>
@@ -33,16 +34,6 @@ static inline void sink(enum log_level level, const char *line)
     snprintf(logged, sizeof logged, "%s", line);
 }
 
-static inline int remove_one(const char *path, const struct stat *sb, int flag, struct FTW *ftw)
-{
-    return remove(path);
-}
-
-static inline void remove_tree(const char *path)
-{
-    nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
 static int files_seen;
 
 static inline int count_one(const char *path, const struct stat *sb, int flag, struct FTW *ftw)
@@ -65,7 +56,7 @@ static inline struct store *fresh(bool hash_prefix)
     struct store *st;
 
     snprintf(dir, sizeof dir, "%s/bucket", top);
-    remove_tree(dir);
+    scratch_remove(dir);
     mkdir(dir, 0755);
     strcat(dir, "/vol");
     mkdir(dir, 0755);
@@ -128,7 +119,7 @@ static inline int run_store_tests(const char *name, CU_TestInfo *tests)
     CU_basic_run_tests();
     failed = CU_get_number_of_failures();
     CU_cleanup_registry();
-    remove_tree(top);
+    scratch_remove(top);
     return failed != 0;
 }
 

@@ -3,11 +3,11 @@
  * version or a full file system left.
  */
 #include "core/meta/board.h"
+#include "tests/lib/scratch.h"
 
 #include <CUnit/Basic.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -20,27 +20,20 @@
 
 #define INO 4711
 
-static char top[200];
+static char top[SCRATCH_MAX];
 static struct board *board;
-
-static int remove_one(const char *path, const struct stat *sb, int type, struct FTW *ftw)
-{
-    return remove(path);
-}
 
 static void begin(void)
 {
     char err[300];
-    const char *tmp = getenv("TMPDIR");
-    snprintf(top, sizeof top, "%s/board-XXXXXX", tmp != NULL ? tmp : "/tmp");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(top));
+    scratch_make("board", top);
     CU_ASSERT_EQUAL_FATAL(board_open(top, &board, err, sizeof err), 0);
 }
 
 static void end(void)
 {
     board_close(board);
-    nftw(top, remove_one, 20, FTW_DEPTH | FTW_PHYS);
+    scratch_remove(top);
 }
 
 /* Another process marks. */

@@ -3,30 +3,23 @@
  * another process's mark.
  */
 #include "core/meta/overlay.h"
+#include "tests/lib/scratch.h"
 
 #include <CUnit/Basic.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char top[200];
+static char top[SCRATCH_MAX];
 static struct board *board;
 static struct overlay *known;
-
-static int remove_one(const char *path, const struct stat *sb, int type, struct FTW *ftw)
-{
-    return remove(path);
-}
 
 static void begin(void)
 {
     char err[300];
-    const char *tmp = getenv("TMPDIR");
-    snprintf(top, sizeof top, "%s/overlay-XXXXXX", tmp != NULL ? tmp : "/tmp");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(top));
+    scratch_make("overlay", top);
     CU_ASSERT_EQUAL_FATAL(board_open(top, &board, err, sizeof err), 0);
     CU_ASSERT_EQUAL_FATAL(overlay_new(board, &known), 0);
 }
@@ -35,7 +28,7 @@ static void end(void)
 {
     overlay_free(known);
     board_close(board);
-    nftw(top, remove_one, 20, FTW_DEPTH | FTW_PHYS);
+    scratch_remove(top);
 }
 
 static struct node *learn(uint64_t ino, uint8_t type, uint64_t length)

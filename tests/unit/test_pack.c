@@ -290,7 +290,7 @@ static void kill_at_each_step(const char *where)
         sealed += said->sealed > 0;
         char path[PATH_MAX];
         snprintf(path, sizeof path, "%s/k", where);
-        remove_tree(path);
+        scratch_remove(path);
         packs_close(p);
         store_close(st);
     }
@@ -324,6 +324,6 @@ int main(void)
     if (said == MAP_FAILED || mkdtemp(other) == NULL)
         return 2;
     int rc = run_store_tests("pack", tests);
-    remove_tree(other);
+    scratch_remove(other);
     return rc;
 }

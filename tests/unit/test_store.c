@@ -166,7 +166,7 @@ static void test_put_blocked(void)
     CU_ASSERT_EQUAL(store_put_block(st, 9000000, 0, "a", 1), -EIO);
     /* the volume's directory is gone (its disk is not mounted): it is not made anew */
     path_of("vol", path);
-    remove_tree(path);
+    scratch_remove(path);
     CU_ASSERT_EQUAL(store_put_block(st, 3, 0, "a", 1), -EIO);
     CU_ASSERT_EQUAL(access(path, F_OK), -1);
     store_close(st);
