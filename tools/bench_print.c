@@ -17,6 +17,13 @@ static double trips(const struct bench_result *r)
     return r->files > 0 ? r->round_trips / (double)r->files : 0;
 }
 
+/* How many times as fast the one mode is as the other. */
+static double ratio(const struct bench *b, unsigned work, enum bench_mode one, enum bench_mode two)
+{
+    double slow = rate(&b->results[two][work]);
+    return slow > 0 ? rate(&b->results[one][work]) / slow : 0;
+}
+
 static uint64_t queued(const struct bench *b, enum bench_mode mode)
 {
     uint64_t n = 0;
@@ -45,7 +52,7 @@ static void table(const struct bench *b)
     printf("\n%-12s", "");
     for (unsigned m = 0; m < MODES; m++)
         printf("    files/s %s/file", is_lmdb(b) ? " txns" : "trips");
-    puts("  speed-up");
+    puts("  speed-up  of unsafe");
     for (unsigned w = 0; w < WORKS; w++) {
         printf("%-12s", bench_works[w]);
         for (unsigned m = 0; m < MODES; m++) {
@@ -53,10 +60,13 @@ static void table(const struct bench *b)
             if (b->built[m])
                 printf(" %10.0f %10.3f", rate(r), trips(r));
             else
-                printf(" %21s", "not built");
+                printf(" %21s", "not here");
         }
-        const struct bench_result *one = &b->results[MODE_DIRECT][w];
-        printf(" %7.1f x\n", rate(one) > 0 ? rate(&b->results[MODE_BATCHED][w]) / rate(one) : 0);
+        printf(" %7.1f x", ratio(b, w, MODE_BATCHED, MODE_DIRECT));
+        if (b->built[MODE_UNSAFE])
+            printf(" %8.0f %%\n", 100 * ratio(b, w, MODE_BATCHED, MODE_UNSAFE));
+        else
+            printf(" %10s\n", "-");
     }
     if (queued(b, MODE_BATCHED) == 0)
         puts("\nbatched: nothing was acknowledged early, so it is what one by one is");
@@ -94,12 +104,12 @@ static void json(const struct bench *b)
             continue;
         }
         for (unsigned w = 0; w < WORKS; w++, comma = ",") {
-            const struct bench_result *r = &b->results[m][w], *one = &b->results[MODE_DIRECT][w];
+            const struct bench_result *r = &b->results[m][w];
             printf("%s\n  {\"mode\": \"%s\", \"built\": true, \"work\": \"%s\", \"files\": %" PRIu64
                    ", \"seconds\": %.6f, \"files_per_s\": %.1f, \"round_trips\": %.1f, "
                    "\"round_trips_per_file\": %.4f, \"queued\": %" PRIu64 ", \"speed_up\": %.3f}",
                    comma, bench_modes[m], bench_works[w], r->files, r->seconds, rate(r),
-                   r->round_trips, trips(r), r->queued, rate(one) > 0 ? rate(r) / rate(one) : 0);
+                   r->round_trips, trips(r), r->queued, ratio(b, w, m, MODE_DIRECT));
         }
     }
     puts("\n ]}");

@@ -148,7 +148,7 @@ out:
 const struct cmd cmd_bench = {
     .name = "bench",
     .args = "[META-URL] [OPTIONS]",
-    .brief = "measure files a second on your own volume: batched, and one by one",
+    .brief = "measure files a second on your own volume: batched, one by one, unsafe",
     .help =
         "Makes a directory of its own in the volume, creates, stats, lists, reads, renames and\n"
         "removes files there, and removes the directory, also when interrupted.  Three ways:\n"

@@ -3,6 +3,8 @@
  */
 #include "core/meta/engine.h"
 
+#include "core/base/log.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,10 +64,19 @@ int engine_open(const char *url, struct engine **out, char *err, size_t errlen)
     int rc = batch_params_take(url, &params, &rest, err, errlen);
     if (rc < 0)
         return rc;
-    rc = open_scheme(rest, out, err, errlen);
+    if (params.unsafe_batch && strncasecmp(rest, "lmdb:", 5) == 0) {
+        snprintf(err, errlen, "metadata URL: unsafe_batch: lmdb:// has no such thing, only Redis");
+        rc = -ENOTSUP;
+    } else {
+        rc = open_scheme(rest, out, err, errlen);
+    }
     free(rest);
     if (rc < 0)
         return rc;
+    if (params.unsafe_batch)
+        log_once(LOG_ERROR,
+                 "unsafe_batch=1: whoever else changes the volume now corrupts it, and so does a "
+                 "connection that breaks; for measuring only");
     (*out)->params = params;
     if (params.inode_batch > 0)
         (*out)->id_batch[ID_INODE] = params.inode_batch;

@@ -141,6 +141,8 @@ static int redis_call(struct engine *e, const struct op_env *env, const struct o
         rc = decode_answers(re->rds, reply, n, res);
         rds_reply_free(reply);
     }
+    for (size_t i = 0; i < n && rc == 0; i++)
+        plain_learn(re, &ops[i], &res[i]);
     if (argv != few)
         free(argv);
     return rc;
@@ -351,6 +353,7 @@ static void redis_close(struct engine *e)
     engine_redis_forget(re);
     buf_free(&re->args);
     free(re->room);
+    free(re->plain);
     free(re);
 }
 

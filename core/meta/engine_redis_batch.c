@@ -40,13 +40,14 @@ static void finish(struct args *a)
     }
 }
 
-static void add_head(struct buf *b, const struct engine_request *rq)
+/* Of the first n ops; of less than all only what is plain behind them says that it was applied. */
+static void add_head(struct buf *b, const struct engine_request *rq, size_t n)
 {
-    const char *board = rq->board ? rq->board : "";
+    const char *board = rq->board && n == rq->n ? rq->board : "";
 
     buf_add(b, (const uint8_t[]){HEAD_MARK, rq->force ? HEAD_FORCE : 0}, 2);
     buf_add_be64(b, rq->seq);
-    buf_add_be16(b, (uint16_t)rq->n);
+    buf_add_be16(b, (uint16_t)n);
     buf_add_be16(b, (uint16_t)rq->npacks);
     for (size_t i = 0; i < rq->npacks; i++) {
         buf_add_be64(b, rq->packs[i].id);
@@ -57,7 +58,11 @@ static void add_head(struct buf *b, const struct engine_request *rq)
 
 /* A request on its way: which arguments are how many ops. */
 struct way {
-    struct rds_flight *flight;
+    struct rds_flight *flight; /* the script's, with ops [0, from); NULL: from is 0 */
+    struct rds_flight *plain;  /* with the others; NULL: there are none, or plain_rc */
+    int plain_rc;
+    size_t from;
+    uint32_t epoch;
     size_t n;
     struct part {
         uint32_t ops; /* 0: one, by itself */
@@ -68,8 +73,8 @@ struct way {
 static void add_ops(struct redis_engine *re, const struct engine_request *rq, struct args *a,
                     struct way *w)
 {
-    for (size_t i = 0; i < rq->n;) {
-        size_t run = group_encode(re->room, rds_keys(re->rds), rq->ops + i, rq->n - i, a->bytes);
+    for (size_t i = 0; i < w->from;) {
+        size_t run = group_encode(re->room, rds_keys(re->rds), rq->ops + i, w->from - i, a->bytes);
 
         if (run == 0)
             op_encode(&rq->ops[i], a->bytes);
@@ -89,7 +94,7 @@ static int encode(struct redis_engine *re, const struct engine_request *rq, stru
     buf_clear(a->bytes);
     op_env_encode(rq->env, a->bytes);
     end_arg(a);
-    add_head(a->bytes, rq);
+    add_head(a->bytes, rq, w->from);
     end_arg(a);
     add_ops(re, rq, a, w);
     if (buf_ok(a->bytes) == 0) {
@@ -109,9 +114,15 @@ static int send(struct redis_engine *re, struct engine_request *rq)
         return rds_fail(re->rds, -E2BIG, "a request of too many parts");
     a.argv = malloc((rq->n + 2) * sizeof(*a.argv));
     w = calloc(1, sizeof(*w) + rq->n * sizeof(w->part[0]));
+    if (w)
+        w->from = plain_begin(re, rq);
     int rc = encode(re, rq, &a, w);
-    if (rc == 0)
+    if (rc == 0 && (w->from > 0 || rq->n == 0))
         w->flight = rds_script_send(re->rds, a.argv, a.n, &rc);
+    if (rc == 0 && w->from < rq->n)
+        w->plain = plain_send(re, rq, w->from, &w->plain_rc);
+    if (rc == 0)
+        w->epoch = rds_epoch(re->rds);
     if (rc == 0)
         rq->way = w;
     else
@@ -288,6 +299,18 @@ static int decode(const struct rds_reply *r, const struct way *w, struct engine_
     return rc;
 }
 
+static void complete_plain(struct redis_engine *re, struct way *w, struct engine_request *rq)
+{
+    struct rds_reply *reply = NULL;
+    int rc = w->plain ? rds_script_wait(re->rds, w->plain, &reply) : w->plain_rc;
+
+    rds_reply_free(reply);
+    if (rq->rc == 0)
+        rq->rc = rc;
+    if (rq->rc == 0)
+        plain_results(rq, w->from);
+}
+
 struct engine_request *engine_redis_complete(struct engine *e)
 {
     struct redis_engine *re = (struct redis_engine *)e;
@@ -300,17 +323,19 @@ struct engine_request *engine_redis_complete(struct engine *e)
     if (!re->oldest)
         re->newest = NULL;
     struct way *w = rq->way;
-    if (w)
+    if (w && w->flight)
         rq->rc = rds_script_wait(re->rds, w->flight, &reply);
-    if (w && rq->rc == 0) {
+    if (w && w->flight && rq->rc == 0) {
         rq->rc = decode(reply, w, rq);
-        if (rq->rc < 0) {
-            for (size_t i = 0; i < rq->n; i++)
-                op_result_free(&rq->res[i]);
+        if (rq->rc < 0)
             rds_fail(re->rds, rq->rc, "malformed answer of the script");
-        }
     }
     rds_reply_free(reply);
+    if (w && w->from < rq->n)
+        complete_plain(re, w, rq);
+    for (size_t i = 0; w && rq->rc < 0 && i < rq->n; i++)
+        op_result_free(&rq->res[i]);
+    plain_answered(re, rq, w ? w->epoch : 0);
     free(w);
     rq->way = NULL;
     return rq;

@@ -19,8 +19,7 @@ static bool same_cred(const struct op_cred *a, const struct op_cred *b)
             memcmp(a->groups, b->groups, a->ngroups * sizeof(*a->groups)) == 0);
 }
 
-/* A single component that means itself. */
-static bool is_plain_name(const struct op *op)
+bool group_is_plain_name(const struct op *op)
 {
     static const char *const reserved[] = {".trash", ".control", ".accesslog", ".stats", ".config"};
     const char *name = op->path;
@@ -123,7 +122,7 @@ enum make_at {
 
 static bool may_group_make(const struct op *op, struct make *m)
 {
-    if (op->cred.ngroups > OP_GROUPS_MAX || !is_new_inode(op->ino) || !is_plain_name(op))
+    if (op->cred.ngroups > OP_GROUPS_MAX || !is_new_inode(op->ino) || !group_is_plain_name(op))
         return false;
     if (op->base == 0 || op->base >= INO_TRASH || make_parse(op, m) < 0)
         return false;
@@ -201,7 +200,7 @@ enum unlink_at {
 
 static bool may_group_unlink(const struct op *op)
 {
-    return op->cred.ngroups <= OP_GROUPS_MAX && op->flags == 0 && is_plain_name(op);
+    return op->cred.ngroups <= OP_GROUPS_MAX && op->flags == 0 && group_is_plain_name(op);
 }
 
 static bool same_held(const struct op *a, const struct op *b)

@@ -28,4 +28,7 @@ struct group_room {
 size_t group_encode(struct group_room *room, const struct keys *keys, const struct op *ops,
                     size_t n, struct buf *out);
 
+/* Is op.path a single component that means itself? */
+bool group_is_plain_name(const struct op *op);
+
 #endif

@@ -48,7 +48,7 @@ static const struct param params[] = {
     {"batch_interval",      DURATION,   FIELD(batch_interval_ms),   1, 60000, 10, NULL},
     {"max_pending",         COUNT,      FIELD(max_pending),         1, 1000000, 100000, NULL},
     {"max_pending_bytes",   SIZE,       FIELD(max_pending_bytes),   64 * KIB, GIB, 64 * MIB, NULL},
-    {"unsafe_batch",        SWITCH_OFF, FIELD(unsafe_batch),        0, 1, 0, NULL},
+    {"unsafe_batch",        SWITCH,     FIELD(unsafe_batch),        0, 1, 0, NULL},
     {"metaprime",           SWITCH,     FIELD(metaprime),           0, 1, 1, NULL},
     {"inode_batch",         COUNT,      FIELD(inode_batch),         1, 65536, 0, NULL},
     {"chunk_batch",         COUNT,      FIELD(chunk_batch),         1, 65536, 0, NULL},

@@ -1,6 +1,6 @@
 /*
- * flight.c - script calls on their way: sent without waiting for the ones before, answered in the
- * order they were sent.
+ * flight.c - script calls and pipes of commands on their way: sent without waiting for the ones
+ * before, answered in the order they were sent.
  *
  * All are in one list, oldest first.  Redis answers a connection in order, so a reply belongs to
  * the oldest that has left and waits.  Where the kernel takes no more, what is left stays in the
@@ -34,13 +34,20 @@ struct rds_flight {
     size_t sent;
     enum state state;
     bool is_again; /* it was sent a second time */
+    size_t commands; /* of a pipe, not answered yet; 0: a script call */
     int rc;
-    struct rds_reply *reply;
+    struct rds_reply *reply; /* of a pipe: the first error, else its last answer */
 };
 
 static bool has_left(const struct rds_flight *f)
 {
     return f->state == WAITING && f->sent == f->bytes.len;
+}
+
+/* May the next answer be its?  The first commands of a pipe are answered while the last are sent. */
+static bool is_due(const struct rds_flight *f)
+{
+    return has_left(f) || (f->state == WAITING && f->commands > 0 && f->sent > 0);
 }
 
 static bool any(const struct rds *r, enum state state)
@@ -52,18 +59,18 @@ static bool any(const struct rds *r, enum state state)
     return false;
 }
 
-static struct rds_flight *first_left(const struct rds *r)
+static struct rds_flight *first_due(const struct rds *r)
 {
     struct rds_flight *f = r->flights;
 
-    while (f && !has_left(f))
+    while (f && !is_due(f))
         f = f->next;
     return f;
 }
 
 bool rds_flights_wait(const struct rds *r)
 {
-    return first_left(r) != NULL;
+    return first_due(r) != NULL;
 }
 
 void rds_flights_fail(struct rds *r, int rc)
@@ -94,12 +101,28 @@ void rds_flights_free(struct rds *r)
     }
 }
 
+static void take_one_of_pipe(struct rds_flight *f, struct rds_reply *reply)
+{
+    bool is_kept = f->reply && rds_reply_text(f->reply);
+
+    rds_reply_free(is_kept ? reply : f->reply);
+    f->reply = is_kept ? f->reply : reply;
+    if (--f->commands > 0)
+        return;
+    f->state = ANSWERED;
+    buf_free(&f->bytes);
+}
+
 bool rds_flights_take(struct rds *r, struct rds_reply *reply)
 {
-    struct rds_flight *f = first_left(r);
+    struct rds_flight *f = first_due(r);
 
     if (!f)
         return false;
+    if (f->commands > 0) {
+        take_one_of_pipe(f, reply);
+        return true;
+    }
     if (rds_is_unknown_script(reply) && !f->is_again) {
         f->state = UNKNOWN;
         rds_reply_free(reply);
@@ -206,7 +229,7 @@ static int step(struct rds *r)
 {
     int rc;
 
-    if (any(r, UNKNOWN) && !first_left(r))
+    if (any(r, UNKNOWN) && !first_due(r))
         return again(r);
     rc = push(r);
     if (rc == 0)
@@ -234,15 +257,12 @@ int rds_flights_leave(struct rds *r)
     return rc;
 }
 
-struct rds_flight *rds_script_send(struct rds *r, const struct rds_arg *argv, size_t argc, int *rc)
+/* Takes f over, which may be NULL. */
+static struct rds_flight *begin(struct rds *r, struct rds_flight *f, int *rc)
 {
-    struct rds_flight *f = calloc(1, sizeof(*f)), **end = &r->flights;
+    struct rds_flight **end = &r->flights;
 
-    *rc = f ? 0 : -ENOMEM;
-    if (f) {
-        rds_script_format(r, &f->bytes, argv, argc);
-        *rc = buf_ok(&f->bytes);
-    }
+    *rc = f ? buf_ok(&f->bytes) : -ENOMEM;
     if (*rc < 0)
         rds_fail(r, *rc, "no memory for the request");
     else
@@ -258,6 +278,41 @@ struct rds_flight *rds_script_send(struct rds *r, const struct rds_arg *argv, si
     r->traffic.round_trips++;
     push(r);
     return f;
+}
+
+struct rds_flight *rds_script_send(struct rds *r, const struct rds_arg *argv, size_t argc, int *rc)
+{
+    struct rds_flight *f = calloc(1, sizeof(*f));
+
+    if (f)
+        rds_script_format(r, &f->bytes, argv, argc);
+    return begin(r, f, rc);
+}
+
+void rds_pipe_command(struct rds_pipe *p, const char *name, size_t args)
+{
+    buf_printf(&p->bytes, "*%zu\r\n", args + 1);
+    p->commands++;
+    rds_pipe_arg(p, name, strlen(name));
+}
+
+void rds_pipe_arg(struct rds_pipe *p, const void *data, size_t len)
+{
+    rds_format_args(&p->bytes, &(struct rds_arg){data, len}, 1);
+}
+
+struct rds_flight *rds_pipe_send(struct rds *r, struct rds_pipe *p, int *rc)
+{
+    struct rds_flight *f = calloc(1, sizeof(*f));
+
+    if (f) {
+        f->bytes = p->bytes;
+        f->commands = p->commands;
+        p->bytes = (struct buf){0};
+    }
+    buf_free(&p->bytes);
+    p->commands = 0;
+    return begin(r, f, rc);
 }
 
 int rds_script_wait(struct rds *r, struct rds_flight *f, struct rds_reply **out)

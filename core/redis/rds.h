@@ -119,4 +119,17 @@ struct rds_flight *rds_script_send(struct rds *r, const struct rds_arg *argv, si
  * server's refusal, which did nothing, or the connection broke and nothing is known. */
 int rds_script_wait(struct rds *r, struct rds_flight *f, struct rds_reply **out);
 
+/* Plain commands that travel the same way, run one by one: others' come between them, and a broken
+ * connection leaves any first part of them done.  {0} is empty.  Its commands are built in order:
+ * the name, then as many arguments as were said. */
+struct rds_pipe {
+    struct buf bytes;
+    size_t commands;
+};
+void rds_pipe_command(struct rds_pipe *p, const char *name, size_t args);
+void rds_pipe_arg(struct rds_pipe *p, const void *data, size_t len);
+/* Takes the content of a pipe that is not empty over, also when it fails; NULL and *rc as
+ * rds_script_send().  rds_script_wait() gives the last answer, or fails by the first error. */
+struct rds_flight *rds_pipe_send(struct rds *r, struct rds_pipe *p, int *rc);
+
 #endif

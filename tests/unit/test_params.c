@@ -151,7 +151,7 @@ static void test_refused(void)
          "inode_low_watermark=5: at most 4 with the other parameters"},
         {"chunk_batch=1&chunk_low_watermark=1", -EINVAL,
          "chunk_low_watermark=1: at most 0 with the other parameters"},
-        {"unsafe_batch=1", -ENOTSUP, "unsafe_batch is not built in yet"},
+        {"unsafe_batch=2", -EINVAL, "unsafe_batch=2: want 0 or 1"},
         {"fast-meta=1", -ENOTSUP, "fast_meta is not built in yet"},
         {"ttl=1s", -ENOTSUP, "ttl is not built in yet"},
         {"open-ttl=0", -ENOTSUP, "open_ttl is not built in yet"},
@@ -183,8 +183,15 @@ static void test_engine(void)
         CU_ASSERT_EQUAL(e->id_batch[ID_INODE], 5);
         CU_ASSERT(e->id_batch[ID_SLICE] > 5);
         CU_ASSERT_PTR_NULL(strstr(e->ops->name(e), "batch"));
+        CU_ASSERT_FALSE(e->params.unsafe_batch);
         e->ops->close(e);
     }
+    CU_ASSERT_EQUAL_FATAL(engine_open("redis://h/1?unsafe-batch=1", &e, err, sizeof err), 0);
+    CU_ASSERT_TRUE(e->params.unsafe_batch);
+    e->ops->close(e);
+    CU_ASSERT_EQUAL(engine_open("lmdb:///no/dir?unsafe_batch=1", &e, err, sizeof err), -ENOTSUP);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err, "unsafe_batch"));
+    CU_ASSERT_PTR_NULL(e);
 }
 
 /* clang-format off */
