@@ -1,7 +1,8 @@
 /*
  * real.c - finds the next definition of each name by walking the objects after us in load order,
- * with their GNU hash tables: what dlsym(RTLD_NEXT) answers, in a tenth of its time (a process that
- * never touches the prefix pays for it) and without its lock and allocations.
+ * with their GNU hash tables: what the program itself would be linked to, in a tenth of
+ * dlsym(RTLD_NEXT)'s time (a process that never touches the prefix pays for it) and without its
+ * lock and allocations.
  */
 #include "preload/real.h"
 
@@ -82,13 +83,12 @@ static bool same(const char *a, const char *b)
     return *a == *b;
 }
 
-/* The default version of name, else any: a name that is only kept for old programs has no default.
- */
-static void *object_find(const struct object *o, const char *name, uint32_t h)
+/* The default version of name, or NULL; *hidden gets another one, of a name that the object only
+ * keeps for old programs. */
+static void *object_find(const struct object *o, const char *name, uint32_t h, void **hidden)
 {
     const unsigned bits = 8 * sizeof(ElfW(Addr));
     ElfW(Addr) word = o->bloom[(h / bits) % o->bloom_words];
-    void *hidden = NULL;
 
     if (((word >> (h % bits)) & (word >> ((h >> o->shift) % bits)) & 1) == 0)
         return NULL;
@@ -104,10 +104,10 @@ static void *object_find(const struct object *o, const char *name, uint32_t h)
                 return dlsym(RTLD_NEXT, name);
             if (o->version == NULL || (o->version[i] & VERSION_HIDDEN) == 0)
                 return at;
-            hidden = at;
+            *hidden = at;
         }
         if (link & 1)
-            return hidden;
+            return NULL;
     }
 }
 
@@ -124,7 +124,7 @@ void real_bind(void)
 {
     const struct link_map *map = _r_debug.r_map;
     uint32_t hash[REAL_COUNT];
-    void *found[REAL_COUNT] = {NULL};
+    void *found[REAL_COUNT] = {NULL}, *hidden[REAL_COUNT] = {NULL};
     struct object o;
 
     for (int i = 0; i < REAL_COUNT; i++)
@@ -136,10 +136,13 @@ void real_bind(void)
             continue;
         for (int i = 0; i < REAL_COUNT; i++)
             if (found[i] == NULL)
-                found[i] = object_find(&o, names[i], hash[i]);
+                found[i] = object_find(&o, names[i], hash[i], &hidden[i]);
     }
+    /* Hidden versions last: libattr keeps the xattr calls so, which go through syscall(). */
     for (int i = 0; i < REAL_COUNT; i++)
-        jfspre_real_table[i] = found[i] != NULL ? found[i] : (void *)missing;
+        jfspre_real_table[i] = found[i] != NULL    ? found[i]
+                               : hidden[i] != NULL ? hidden[i]
+                                                   : (void *)missing;
 }
 
 /* Called before our constructor ran: by an allocator, or by a resolver of an IFUNC. */
