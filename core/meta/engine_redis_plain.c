@@ -196,7 +196,7 @@ static void put_moment(uint8_t *p, struct moment m)
 
 static void push_records(struct out *o, const struct op *op, const struct make *m)
 {
-    for (size_t at = 0; at < m->rest_len; at += MAKE_RECORD_BYTES) {
+    for (size_t at = 0; at < m->rest_len; at += RECORD_ITEM_BYTES) {
         char key[KEY_MAX];
 
         command(o, "RPUSH", 2);
@@ -341,7 +341,7 @@ static uint32_t references(const struct engine_request *rq, size_t from, size_t 
 
         if (op->kind != OP_MAKE && op->kind != OP_WRITE)
             continue;
-        for (; at + MAKE_RECORD_BYTES <= op->data_len; at += MAKE_RECORD_BYTES)
+        for (; at + RECORD_ITEM_BYTES <= op->data_len; at += RECORD_ITEM_BYTES)
             count += record_decode((const uint8_t *)op->data + at + 4, RECORD_BYTES, &r) == 0 &&
                      r.id == id;
     }
