@@ -196,12 +196,13 @@ static void put_moment(uint8_t *p, struct moment m)
 
 static void push_records(struct out *o, const struct op *op, const struct make *m)
 {
-    for (size_t at = 0; at < m->rest_len; at += RECORD_ITEM_BYTES) {
-        char key[KEY_MAX];
+    struct record_item it;
+    char key[KEY_MAX];
 
+    for (size_t at = 0; record_item_next(m->rest, m->rest_len, &at, &it);) {
         command(o, "RPUSH", 2);
-        rds_pipe_arg(o->pipe, key, key_chunk(o->keys, op->ino, get_be32(m->rest + at), key));
-        rds_pipe_arg(o->pipe, m->rest + at + 4, RECORD_BYTES);
+        rds_pipe_arg(o->pipe, key, key_chunk(o->keys, op->ino, it.chunk, key));
+        rds_pipe_arg(o->pipe, m->rest + it.at, RECORD_BYTES);
     }
 }
 
@@ -336,14 +337,10 @@ static uint32_t references(const struct engine_request *rq, size_t from, size_t 
 
     for (size_t i = from; i < to; i++) {
         const struct op *op = &rq->ops[i];
-        uint32_t at = op->kind == OP_MAKE ? ATTR_BYTES : 0;
-        struct record r;
+        struct record_item it;
 
-        if (op->kind != OP_MAKE && op->kind != OP_WRITE)
-            continue;
-        for (; at + RECORD_ITEM_BYTES <= op->data_len; at += RECORD_ITEM_BYTES)
-            count += record_decode((const uint8_t *)op->data + at + 4, RECORD_BYTES, &r) == 0 &&
-                     r.id == id;
+        for (size_t at = op_records(op); record_item_next(op->data, op->data_len, &at, &it);)
+            count += it.r.id == id;
     }
     return count;
 }

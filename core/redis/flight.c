@@ -33,7 +33,7 @@ struct rds_flight {
     struct buf bytes;
     size_t sent;
     enum state state;
-    bool is_again; /* it was sent a second time */
+    bool is_again;   /* it was sent a second time */
     size_t commands; /* of a pipe, not answered yet; 0: a script call */
     int rc;
     struct rds_reply *reply; /* of a pipe: the first error, else its last answer */
@@ -44,7 +44,8 @@ static bool has_left(const struct rds_flight *f)
     return f->state == WAITING && f->sent == f->bytes.len;
 }
 
-/* May the next answer be its?  The first commands of a pipe are answered while the last are sent. */
+/* May the next answer be its?  The first commands of a pipe are answered while the last are sent.
+ */
 static bool is_due(const struct rds_flight *f)
 {
     return has_left(f) || (f->state == WAITING && f->commands > 0 && f->sent > 0);
