@@ -10,6 +10,7 @@
 #define JFSPRE_TOOLS_DUMP_H
 
 #include "tools/cmd.h"
+#include "tools/key_scan.h"
 #include "tools/transfer.h"
 
 #include "core/base/vec.h"
@@ -68,9 +69,8 @@ struct dump {
     struct vec removed, quotas[QUOTA_KINDS];
     int64_t counters[COUNT_KINDS];
 
-    char key[64]; /* of the item before; its number counts visits */
-    size_t key_len;
-    uint32_t visit, index;
+    struct key_visits visits;
+    uint32_t index;    /* of the item in its visit */
     uint64_t problems; /* damaged things that are left out or written as stock does; said */
 };
 

@@ -10,39 +10,6 @@
 
 /* --- pieces ----------------------------------------------------------------------------------- */
 
-static bool number(const void *text, size_t len, int64_t *out)
-{
-    char s[24], *end;
-
-    if (len == 0 || len >= sizeof s)
-        return false;
-    memcpy(s, text, len);
-    s[len] = '\0';
-    if ((s[0] < '0' || s[0] > '9') && s[0] != '-')
-        return false;
-    errno = 0;
-    *out = strtoll(s, &end, 10);
-    return errno == 0 && *end == '\0';
-}
-
-static bool number_u64(const void *text, size_t len, uint64_t *out)
-{
-    int64_t v;
-
-    if (!number(text, len, &v) || v < 0)
-        return false;
-    *out = (uint64_t)v;
-    return true;
-}
-
-static bool two_numbers(const void *text, size_t len, char between, uint64_t *a, uint64_t *b)
-{
-    const char *at = memchr(text, between, len);
-    size_t n = at != NULL ? (size_t)(at - (const char *)text) : 0;
-
-    return at != NULL && number_u64(text, n, a) && number_u64(at + 1, len - n - 1, b);
-}
-
 static uint64_t keep(struct dump *d, const void *data, size_t len)
 {
     uint64_t at = d->bytes.len;
@@ -87,7 +54,7 @@ READER(read_inode)
 {
     uint64_t ino;
 
-    if (!number_u64(rest, len, &ino))
+    if (!key_number_u64(rest, len, &ino))
         return -EINVAL;
     return add_value(d, &d->inodes, ino, it->value, it->value_len);
 }
@@ -96,7 +63,7 @@ READER(read_symlink)
 {
     uint64_t ino;
 
-    if (!number_u64(rest, len, &ino))
+    if (!key_number_u64(rest, len, &ino))
         return -EINVAL;
     return add_value(d, &d->symlinks, ino, it->value, it->value_len);
 }
@@ -107,7 +74,7 @@ READER(read_entry)
     uint64_t dir;
     uint8_t type;
 
-    if (!number_u64(rest, len, &dir) || it->field_len == 0 || it->field_len > NAME_LEN_MAX ||
+    if (!key_number_u64(rest, len, &dir) || it->field_len == 0 || it->field_len > NAME_LEN_MAX ||
         entry_decode(it->value, it->value_len, &type, &e.ino) < 0)
         return -EINVAL;
     e.parent = dir;
@@ -122,10 +89,10 @@ READER(read_entry)
 
 READER(read_record)
 {
-    struct d_record r = {.visit = d->visit, .index = d->index++};
+    struct d_record r = {.visit = d->visits.visit, .index = d->index++};
     uint64_t chunk;
 
-    if (!two_numbers(rest, len, '_', &r.ino, &chunk) || chunk > UINT32_MAX)
+    if (!key_two_numbers(rest, len, '_', &r.ino, &chunk) || chunk > UINT32_MAX)
         return -EINVAL;
     r.chunk = (uint32_t)chunk;
     r.len = it->value_len > UINT8_MAX ? UINT8_MAX : (uint8_t)it->value_len;
@@ -143,7 +110,7 @@ READER(read_xattr)
     struct d_value *p;
     uint64_t ino;
 
-    if (!number_u64(rest, len, &ino))
+    if (!key_number_u64(rest, len, &ino))
         return -EINVAL;
     p = vec_add(&d->xattrs);
     if (p == NULL)
@@ -157,7 +124,7 @@ READER(read_acl)
 {
     uint64_t id;
 
-    if (!number_u64(it->field, it->field_len, &id))
+    if (!key_number_u64(it->field, it->field_len, &id))
         return -EINVAL;
     return add_value(d, &d->acls, id, it->value, it->value_len);
 }
@@ -166,14 +133,15 @@ READER(read_session)
 {
     int64_t sid;
 
-    return number(it->field, it->field_len, &sid) ? add_number(&d->sessions, sid, 0, 0) : -EINVAL;
+    return key_number(it->field, it->field_len, &sid) ? add_number(&d->sessions, sid, 0, 0)
+                                                      : -EINVAL;
 }
 
 READER(read_sustained)
 {
     int64_t sid, ino;
 
-    if (!number(rest, len, &sid) || !number(it->field, it->field_len, &ino))
+    if (!key_number(rest, len, &sid) || !key_number(it->field, it->field_len, &ino))
         return -EINVAL;
     return add_number(&d->sustained, sid, ino, 0);
 }
@@ -183,7 +151,8 @@ READER(read_removed)
     uint64_t ino, length;
     char score[32], *end;
 
-    if (!two_numbers(it->field, it->field_len, ':', &ino, &length) || it->value_len >= sizeof score)
+    if (!key_two_numbers(it->field, it->field_len, ':', &ino, &length) ||
+        it->value_len >= sizeof score)
         return -EINVAL;
     memcpy(score, it->value, it->value_len); /* Redis may write it as 1.7e+09 */
     score[it->value_len] = '\0';
@@ -198,7 +167,7 @@ static int read_quota(const struct engine_item *it, struct vec *v)
     const uint8_t *p = it->value;
     uint64_t id;
 
-    if (!number_u64(it->field, it->field_len, &id) || it->value_len != 16)
+    if (!key_number_u64(it->field, it->field_len, &id) || it->value_len != 16)
         return -EINVAL;
     return add_number(v, (int64_t)id, (int64_t)get_be64(p), (int64_t)get_be64(p + 8));
 }
@@ -232,52 +201,41 @@ READER(read_counter)
 
     for (int i = 0; i < COUNT_KINDS; i++) {
         if (strlen(names[i]) == it->key_len && memcmp(names[i], it->key, it->key_len) == 0)
-            return number(it->value, it->value_len, &d->counters[i]) ? 0 : -EINVAL;
+            return key_number(it->value, it->value_len, &d->counters[i]) ? 0 : -EINVAL;
     }
     return 0;
 }
 
-/* Rows with a digit after `begins` come by number; the others are whole names. */
 static const struct row {
-    const char *begins;
-    bool numbered;
-    char type;
+    struct key_kind kind;
     int (*read)(struct dump *, const struct engine_item *, const char *, size_t);
 } rows[] = {
-    {"i", true, 's', read_inode},
-    {"d", true, 'h', read_entry},
-    {"c", true, 'l', read_record},
-    {"s", true, 's', read_symlink},
-    {"x", true, 'h', read_xattr},
-    {"session", true, 'S', read_sustained},
-    {"allSessions", false, 'z', read_session},
-    {"delfiles", false, 'z', read_removed},
-    {"acl", false, 'h', read_acl},
-    {"dirQuota", false, 'h', read_dir_quota},
-    {"userQuota", false, 'h', read_user_quota},
-    {"groupQuota", false, 'h', read_group_quota},
-    {"setting", false, 's', read_setting},
-    {"usedSpace", false, 's', read_counter},
-    {"totalInodes", false, 's', read_counter},
-    {"nextinode", false, 's', read_counter},
-    {"nextchunk", false, 's', read_counter},
-    {"nextsession", false, 's', read_counter},
-    {"nextTrash", false, 's', read_counter},
+    {{"i", true, 's'}, read_inode},
+    {{"d", true, 'h'}, read_entry},
+    {{"c", true, 'l'}, read_record},
+    {{"s", true, 's'}, read_symlink},
+    {{"x", true, 'h'}, read_xattr},
+    {{"session", true, 'S'}, read_sustained},
+    {{"allSessions", false, 'z'}, read_session},
+    {{"delfiles", false, 'z'}, read_removed},
+    {{"acl", false, 'h'}, read_acl},
+    {{"dirQuota", false, 'h'}, read_dir_quota},
+    {{"userQuota", false, 'h'}, read_user_quota},
+    {{"groupQuota", false, 'h'}, read_group_quota},
+    {{"setting", false, 's'}, read_setting},
+    {{"usedSpace", false, 's'}, read_counter},
+    {{"totalInodes", false, 's'}, read_counter},
+    {{"nextinode", false, 's'}, read_counter},
+    {{"nextchunk", false, 's'}, read_counter},
+    {{"nextsession", false, 's'}, read_counter},
+    {{"nextTrash", false, 's'}, read_counter},
 };
 
-static const struct row *row_of(const struct engine_item *it, size_t *skip)
+static const struct row *row_of(const struct engine_item *it, const char **rest, size_t *len)
 {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        size_t n = strlen(rows[i].begins);
-
-        if (it->key_len < n || memcmp(it->key, rows[i].begins, n) != 0)
-            continue;
-        bool fits = rows[i].numbered ? it->key_len > n && it->key[n] >= '0' && it->key[n] <= '9'
-                                     : it->key_len == n;
-        if (fits) {
-            *skip = n;
+        if (key_is(it, &rows[i].kind, rest, len))
             return &rows[i];
-        }
     }
     return NULL;
 }
@@ -285,22 +243,20 @@ static const struct row *row_of(const struct engine_item *it, size_t *skip)
 int dump_read(void *ctx, const struct engine_item *it)
 {
     struct dump *d = ctx;
-    size_t skip, n = it->key_len < sizeof d->key ? it->key_len : sizeof d->key;
+    const char *rest;
+    size_t len;
 
     if (interrupted())
         return -EINTR;
-    const struct row *row = row_of(it, &skip);
+    const struct row *row = row_of(it, &rest, &len);
     if (row == NULL)
         return 0; /* what the format leaves out: it is counted again when a dump is loaded */
-    if (it->key_len != d->key_len || memcmp(d->key, it->key, n) != 0) {
-        memcpy(d->key, it->key, n);
-        d->key_len = it->key_len;
-        d->visit++;
+    if (key_visits_next(&d->visits, it)) {
         d->index = 0;
         progress_show(&d->progress, "reading the metadata, inodes", d->inodes.len,
                       (uint64_t)d->counters[COUNT_INODES]);
     }
-    int rc = row->type == it->type ? row->read(d, it, it->key + skip, it->key_len - skip) : -EINVAL;
+    int rc = row->kind.type == it->type ? row->read(d, it, rest, len) : -EINVAL;
     if (rc == -EINVAL) {
         char key[300], field[300];
         text_name(it->key, it->key_len, key, sizeof key);

@@ -10,6 +10,7 @@
 #define JFSPRE_TOOLS_FSCK_H
 
 #include "tools/cmd.h"
+#include "tools/key_scan.h"
 
 #include "core/base/vec.h"
 #include "core/store/store.h"
@@ -113,9 +114,7 @@ struct fsck {
     bool incomplete_attrs; /* one is malformed: sums cannot be compared */
 
     /* The scan. */
-    char key[64]; /* the last one seen */
-    size_t key_len;
-    uint32_t visit;
+    struct key_visits visits;
     uint64_t items;
 
     uint64_t found[FIND_KINDS];

@@ -25,38 +25,6 @@ static const char *shown_key(const struct engine_item *it)
     return shown(it->key, it->key_len);
 }
 
-/* A decimal number that is the whole text.  false: it is none. */
-static bool number(const void *text, size_t len, int64_t *out)
-{
-    char s[24], *end;
-
-    if (len == 0 || len >= sizeof s)
-        return false;
-    memcpy(s, text, len);
-    s[len] = '\0';
-    if ((s[0] < '0' || s[0] > '9') && s[0] != '-')
-        return false;
-    errno = 0;
-    *out = strtoll(s, &end, 10);
-    return errno == 0 && *end == '\0';
-}
-
-static bool number_u64(const void *text, size_t len, uint64_t *out)
-{
-    int64_t v;
-    if (!number(text, len, &v) || v < 0)
-        return false;
-    *out = (uint64_t)v;
-    return true;
-}
-
-static bool two_numbers(const void *text, size_t len, char between, uint64_t *a, uint64_t *b)
-{
-    const char *at = memchr(text, between, len);
-    size_t n = at != NULL ? (size_t)(at - (const char *)text) : 0;
-    return at != NULL && number_u64(text, n, a) && number_u64(at + 1, len - n - 1, b);
-}
-
 static void *add(struct fsck *f, struct vec *v)
 {
     void *p = vec_add(v);
@@ -90,7 +58,7 @@ READER(read_inode)
     struct attr a = {0};
     uint64_t ino;
 
-    if (!number_u64(rest, len, &ino)) {
+    if (!key_number_u64(rest, len, &ino)) {
         fsck_find(f, FIND_BAD_KEY, "%s is not the name of an inode", shown_key(it));
         return;
     }
@@ -132,7 +100,7 @@ READER(read_entry)
     uint64_t dir, ino = 0;
     uint8_t type = 0;
 
-    if (!number_u64(rest, len, &dir)) {
+    if (!key_number_u64(rest, len, &dir)) {
         fsck_find(f, FIND_BAD_KEY, "%s is not the name of a directory", shown_key(it));
         return;
     }
@@ -169,7 +137,7 @@ static void add_ref(struct fsck *f, uint64_t ino, uint32_t chunk, const struct r
                             .pos = of->pos,
                             .off = of->off,
                             .len = of->len,
-                            .visit = f->visit,
+                            .visit = f->visits.visit,
                             .kind = kind};
 }
 
@@ -178,7 +146,7 @@ READER(read_record)
     uint64_t ino, chunk;
     struct record r;
 
-    if (!two_numbers(rest, len, '_', &ino, &chunk) || chunk > UINT32_MAX) {
+    if (!key_two_numbers(rest, len, '_', &ino, &chunk) || chunk > UINT32_MAX) {
         fsck_find(f, FIND_BAD_KEY, "%s is not the name of a chunk", shown_key(it));
         return;
     }
@@ -197,8 +165,8 @@ READER(read_slice_ref)
     uint64_t size;
 
     if (it->field_len < 2 || field[0] != 'k' ||
-        !two_numbers(field + 1, it->field_len - 1, '_', &v.id, &size) || size > UINT32_MAX ||
-        !number(it->value, it->value_len, &v.value)) {
+        !key_two_numbers(field + 1, it->field_len - 1, '_', &v.id, &size) || size > UINT32_MAX ||
+        !key_number(it->value, it->value_len, &v.value)) {
         fsck_find(f, FIND_BAD_KEY, "sliceRef %s: not k{id}_{size} or not a number",
                   shown(field, it->field_len));
         return;
@@ -213,11 +181,11 @@ READER(read_del_slices)
 {
     uint64_t id, second;
 
-    if (!two_numbers(it->field, it->field_len, '_', &id, &second) || it->value_len % 12 != 0) {
+    if (!key_two_numbers(it->field, it->field_len, '_', &id, &second) || it->value_len % 12 != 0) {
         fsck_find(f, FIND_BAD_KEY, "delSlices %s: malformed", shown(it->field, it->field_len));
         return;
     }
-    f->visit++; /* a field that comes twice is two visits */
+    f->visits.visit++; /* a field that comes twice is two visits */
     for (const uint8_t *p = it->value, *end = p + it->value_len; p < end; p += 12) {
         const struct record r = {.id = get_be64(p), .size = get_be32(p + 8)};
         add_ref(f, id, (uint32_t)second, &r, REF_DELSLICE);
@@ -229,8 +197,8 @@ READER(read_parents)
     uint64_t ino, parent;
     int64_t count;
 
-    if (!number_u64(rest, len, &ino) || !number_u64(it->field, it->field_len, &parent) ||
-        !number(it->value, it->value_len, &count))
+    if (!key_number_u64(rest, len, &ino) || !key_number_u64(it->field, it->field_len, &parent) ||
+        !key_number(it->value, it->value_len, &count))
         fsck_find(f, FIND_BAD_KEY, "%s: malformed", shown_key(it));
     else
         add_pair(f, &f->parents, ino, parent, count);
@@ -239,7 +207,7 @@ READER(read_parents)
 READER(read_symlink)
 {
     uint64_t ino;
-    if (number_u64(rest, len, &ino))
+    if (key_number_u64(rest, len, &ino))
         add_pair(f, &f->symlinks, ino, it->value_len, 0);
     else
         fsck_find(f, FIND_BAD_KEY, "%s is not the name of a symlink", shown_key(it));
@@ -248,7 +216,7 @@ READER(read_symlink)
 READER(read_xattr)
 {
     uint64_t ino;
-    if (number_u64(rest, len, &ino))
+    if (key_number_u64(rest, len, &ino))
         add_number(f, &f->xattrs, ino, 0);
     else
         fsck_find(f, FIND_BAD_KEY, "%s is not the name of extended attributes", shown_key(it));
@@ -257,7 +225,7 @@ READER(read_xattr)
 READER(read_session_set)
 {
     uint64_t sid, ino;
-    if (number_u64(rest, len, &sid) && number_u64(it->field, it->field_len, &ino))
+    if (key_number_u64(rest, len, &sid) && key_number_u64(it->field, it->field_len, &ino))
         add_pair(f, &f->sustained, ino, sid, 0);
     else
         fsck_find(f, FIND_BAD_KEY, "%s: malformed", shown_key(it));
@@ -266,7 +234,7 @@ READER(read_session_set)
 READER(read_session)
 {
     uint64_t sid;
-    if (number_u64(it->field, it->field_len, &sid))
+    if (key_number_u64(it->field, it->field_len, &sid))
         add_pair(f, &f->sessions, sid, 0, 0);
     else
         fsck_find(f, FIND_BAD_KEY, "%s %s: not a session number", shown_key(it),
@@ -277,9 +245,9 @@ READER(read_delfiles)
 {
     uint64_t ino, length;
     int64_t when;
-    if (!number(it->value, it->value_len, &when))
+    if (!key_number(it->value, it->value_len, &when))
         when = 0;
-    if (two_numbers(it->field, it->field_len, ':', &ino, &length))
+    if (key_two_numbers(it->field, it->field_len, ':', &ino, &length))
         add_pair(f, &f->removed, ino, length, when);
     else
         fsck_find(f, FIND_DELFILES, "%s is not {inode}:{length}", shown(it->field, it->field_len));
@@ -288,7 +256,7 @@ READER(read_delfiles)
 READER(read_detached)
 {
     uint64_t ino;
-    if (number_u64(it->field, it->field_len, &ino))
+    if (key_number_u64(it->field, it->field_len, &ino))
         add_pair(f, &f->detached, ino, 0, 0);
     else
         fsck_find(f, FIND_BAD_KEY, "detachedNodes %s: not an inode",
@@ -299,7 +267,8 @@ static void read_stats(struct fsck *f, const struct engine_item *it, unsigned wh
 {
     uint64_t dir;
     int64_t value;
-    if (number_u64(it->field, it->field_len, &dir) && number(it->value, it->value_len, &value))
+    if (key_number_u64(it->field, it->field_len, &dir) &&
+        key_number(it->value, it->value_len, &value))
         add_pair(f, &f->stats, dir, which, value);
     else
         fsck_find(f, FIND_BAD_KEY, "%s %s: malformed", shown_key(it),
@@ -323,7 +292,7 @@ READER(read_dir_inodes)
 
 static void read_counter(struct fsck *f, const struct engine_item *it, enum counter_id which)
 {
-    f->has_counter[which] = number(it->value, it->value_len, &f->counter[which]);
+    f->has_counter[which] = key_number(it->value, it->value_len, &f->counter[which]);
     if (!f->has_counter[which])
         fsck_find(f, FIND_COUNTER, "%s is not a number", shown_key(it));
 }
@@ -353,48 +322,38 @@ READER(read_next_trash)
     read_counter(f, it, NEXT_TRASH);
 }
 
-/* Rows with a digit after `begins` come by number; the others are whole names. */
 static const struct row {
-    const char *begins;
-    bool numbered;
-    char type;
+    struct key_kind kind;
     void (*read)(struct fsck *, const struct engine_item *, const char *, size_t);
 } rows[] = {
-    {"i", true, 's', read_inode},
-    {"d", true, 'h', read_entry},
-    {"c", true, 'l', read_record},
-    {"p", true, 'h', read_parents},
-    {"s", true, 's', read_symlink},
-    {"x", true, 'h', read_xattr},
-    {"session", true, 'S', read_session_set},
-    {"sliceRef", false, 'h', read_slice_ref},
-    {"delSlices", false, 'h', read_del_slices},
-    {"delfiles", false, 'z', read_delfiles},
-    {"detachedNodes", false, 'z', read_detached},
-    {"allSessions", false, 'z', read_session},
-    {"sessionInfos", false, 'h', read_session},
-    {"dirDataLength", false, 'h', read_dir_length},
-    {"dirUsedSpace", false, 'h', read_dir_space},
-    {"dirUsedInodes", false, 'h', read_dir_inodes},
-    {"usedSpace", false, 's', read_used},
-    {"totalInodes", false, 's', read_total},
-    {"nextinode", false, 's', read_next_inode},
-    {"nextchunk", false, 's', read_next_chunk},
-    {"nextTrash", false, 's', read_next_trash},
+    {{"i", true, 's'}, read_inode},
+    {{"d", true, 'h'}, read_entry},
+    {{"c", true, 'l'}, read_record},
+    {{"p", true, 'h'}, read_parents},
+    {{"s", true, 's'}, read_symlink},
+    {{"x", true, 'h'}, read_xattr},
+    {{"session", true, 'S'}, read_session_set},
+    {{"sliceRef", false, 'h'}, read_slice_ref},
+    {{"delSlices", false, 'h'}, read_del_slices},
+    {{"delfiles", false, 'z'}, read_delfiles},
+    {{"detachedNodes", false, 'z'}, read_detached},
+    {{"allSessions", false, 'z'}, read_session},
+    {{"sessionInfos", false, 'h'}, read_session},
+    {{"dirDataLength", false, 'h'}, read_dir_length},
+    {{"dirUsedSpace", false, 'h'}, read_dir_space},
+    {{"dirUsedInodes", false, 'h'}, read_dir_inodes},
+    {{"usedSpace", false, 's'}, read_used},
+    {{"totalInodes", false, 's'}, read_total},
+    {{"nextinode", false, 's'}, read_next_inode},
+    {{"nextchunk", false, 's'}, read_next_chunk},
+    {{"nextTrash", false, 's'}, read_next_trash},
 };
 
-static const struct row *row_of(const struct engine_item *it, size_t *skip)
+static const struct row *row_of(const struct engine_item *it, const char **rest, size_t *len)
 {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        size_t n = strlen(rows[i].begins);
-        if (it->key_len < n || memcmp(it->key, rows[i].begins, n) != 0)
-            continue;
-        bool fits = rows[i].numbered ? it->key_len > n && it->key[n] >= '0' && it->key[n] <= '9'
-                                     : it->key_len == n;
-        if (fits) {
-            *skip = n;
+        if (key_is(it, &rows[i].kind, rest, len))
             return &rows[i];
-        }
     }
     return NULL;
 }
@@ -402,21 +361,18 @@ static const struct row *row_of(const struct engine_item *it, size_t *skip)
 int fsck_read(void *ctx, const struct engine_item *it)
 {
     struct fsck *f = ctx;
-    size_t skip, n = it->key_len < sizeof f->key ? it->key_len : sizeof f->key;
+    const char *rest;
+    size_t len;
 
     if (++f->items % PROGRESS_ITEMS == 0)
         fsck_progress(f, "reading the metadata, items", f->items, 0);
-    const struct row *row = row_of(it, &skip);
+    const struct row *row = row_of(it, &rest, &len);
     if (row == NULL)
         return 0; /* locks, ACLs, quotas, jobs: not checked here */
-    if (it->key_len != f->key_len || memcmp(f->key, it->key, n) != 0) {
-        memcpy(f->key, it->key, n);
-        f->key_len = it->key_len;
-        f->visit++;
-    }
-    if (row->type != it->type)
+    key_visits_next(&f->visits, it);
+    if (row->kind.type != it->type)
         fsck_find(f, FIND_BAD_KEY, "%s has a wrong type", shown_key(it));
     else
-        row->read(f, it, it->key + skip, it->key_len - skip);
+        row->read(f, it, rest, len);
     return f->no_memory ? -ENOMEM : 0;
 }
