@@ -63,7 +63,7 @@ struct batch {
     /* Of the group whose answers are taken: its pack, and records that name it. */
     struct engine_pack pack;
     int64_t pack_refs;
-    uint64_t confirming; /* inode of an op that is in the queue and not acknowledged; 0: none */
+    uint64_t confirming; /* queue_expect() of an op that is queued and not acknowledged; 0: none */
     uint64_t oldest_ms;  /* of what is pending here; 0: nothing */
     /* flusher.c */
     pthread_t thread;

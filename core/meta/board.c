@@ -3,6 +3,7 @@
  */
 #include "core/meta/board.h"
 
+#include "core/base/clock.h"
 #include "core/base/shared.h"
 
 #include <errno.h>
@@ -208,6 +209,7 @@ void board_mark_all(struct board *b)
 /* --- asking ----------------------------------------------------------------------------------- */
 
 #define ANY_NAME 1u
+#define STUCK_MS 1000 /* who asks that long is stopped, or a zombie */
 
 static uint32_t hash_of(const char *name, size_t len)
 {
@@ -225,22 +227,31 @@ static bool is_alive(uint64_t asking)
 
 uint32_t board_begin_asking(struct board *b, const char *name, size_t len)
 {
-    uint64_t pid = (uint64_t)getpid();
+    uint64_t pid = (uint64_t)getpid(), begun = clock_mono_ms();
     uint64_t mine = pid << 32 | (name != NULL ? hash_of(name, len) : ANY_NAME);
 
     for (uint32_t i = (uint32_t)pid;; i++) {
-        _Atomic uint64_t *slot = &b->page->asking[i % BOARD_ASKING];
-        uint64_t old = atomic_load(slot);
-        if ((old == 0 || !is_alive(old)) && atomic_compare_exchange_strong(slot, &old, mine))
-            return i % BOARD_ASKING;
-        if ((i + 1 - (uint32_t)pid) % BOARD_ASKING == 0)
-            nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
+        uint32_t at = i % BOARD_ASKING;
+        uint64_t old = atomic_load(&b->page->asking[at]);
+        if ((old == 0 || !is_alive(old)) &&
+            atomic_compare_exchange_strong(&b->page->asking[at], &old, mine))
+            return at;
+        if ((i + 1 - (uint32_t)pid) % BOARD_ASKING != 0)
+            continue;
+        if (clock_mono_ms() - begun > STUCK_MS) {
+            atomic_store(&b->page->asking[at], pid << 32 | ANY_NAME); /* theirs too */
+            return at;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
     }
 }
 
+/* Another process may have the slot by now. */
 void board_end_asking(struct board *b, uint32_t ticket)
 {
-    atomic_store(&b->page->asking[ticket], 0);
+    uint64_t one = atomic_load(&b->page->asking[ticket]);
+    if (one >> 32 == (uint64_t)getpid())
+        atomic_compare_exchange_strong(&b->page->asking[ticket], &one, 0);
 }
 
 bool board_is_asked(struct board *b, const char *name, size_t len)
@@ -252,8 +263,7 @@ bool board_is_asked(struct board *b, const char *name, size_t len)
             continue;
         if (hash == 0)
             hash = hash_of(name, len);
-        if (((uint32_t)one == ANY_NAME || (uint32_t)one == hash) &&
-            one >> 32 != (uint64_t)getpid() && is_alive(one))
+        if (((uint32_t)one == ANY_NAME || (uint32_t)one == hash) && is_alive(one))
             return true;
     }
     return false;

@@ -52,11 +52,11 @@ void board_mark_all(struct board *b);
 /* A change that the store decides and that may make `name` somewhere (NULL: any name) is announced
  * before its caller looks at what is pending, and until it is answered and marked.  Who
  * acknowledges a new name early looks after it was published (Dekker's order: one sees the other).
- * Answers what board_end_asking() wants; waits while BOARD_ASKING processes ask. */
+ * Answers what board_end_asking() wants; waits a second at most while BOARD_ASKING others ask. */
 #define BOARD_ASKING 32
 uint32_t board_begin_asking(struct board *b, const char *name, size_t len);
 void board_end_asking(struct board *b, uint32_t ticket);
-/* Does another living process ask for that name now?  Names are compared by hash. */
+/* Does a living process, this one included, ask for that name now?  Names are compared by hash. */
 bool board_is_asked(struct board *b, const char *name, size_t len);
 
 /* Held while a queue is claimed. */

@@ -156,7 +156,7 @@ void deferred_refused(struct batch *b, struct queue *q, const struct op *op, int
 {
     char name[NAME_LEN_MAX + 1];
 
-    if (queue_refuse(q, op->ino)) {
+    if (queue_refuse(q, op)) {
         drop_blocks(b, op);
         return; /* its caller has been told nothing yet */
     }

@@ -82,14 +82,16 @@ bool early_named(struct batch *b, const struct op *op, const struct node *dir, c
     struct queue *q = batch_queue(b);
     if (q == NULL || b->confirming != 0 || board_is_asked(b->board, name, len))
         return false;
-    queue_expect(q, op->ino); /* before it is there: others may drain it at once */
-    if (!early_queued(b, op, ref))
+    uint64_t expected = queue_expect(q, op); /* before others may drain it */
+    if (!early_queued(b, op, ref)) {
+        queue_expect(q, NULL);
         return false;
+    }
     early_mark_again(b, dir);
     bool contested =
         board_is_asked(b->board, name, len) || board_foreign(b->board, dir->ino, dir->since);
-    if (contested || !queue_acknowledge(q, op->ino))
-        b->confirming = op->ino;
+    if (contested || !queue_acknowledge(q, expected))
+        b->confirming = expected;
     return true;
 }
 

@@ -81,10 +81,10 @@ struct queue_fill {
 };
 void queue_fill(struct queue *q, struct queue_fill *out);
 void queue_cut(struct queue *q); /* closes the open group */
-/* The op that comes next, with that inode, is not acknowledged before queue_acknowledge(); false:
- * it was refused meanwhile, by whoever drained it. */
-void queue_expect(struct queue *q, uint64_t ino);
-bool queue_acknowledge(struct queue *q, uint64_t ino);
+/* The op that comes next is not acknowledged before queue_acknowledge() with what this answers;
+ * false: it was refused meanwhile, by whoever drained it.  NULL: it does not come. */
+uint64_t queue_expect(struct queue *q, const struct op *op);
+bool queue_acknowledge(struct queue *q, uint64_t expected);
 /* The error of an acknowledged op that made `ino` or changed the directory `ino`: once for each of
  * the two; 0: none. */
 int queue_deferred(struct queue *q, uint64_t ino);
@@ -125,8 +125,8 @@ void queue_batch_free(struct queue_batch *g);
 /* The group and all before it are in the store.  How many ops are pending no more: 0 when another
  * drainer was faster. */
 uint32_t queue_sent(struct queue *q, const struct queue_batch *g);
-/* The op with that inode was refused.  False: it is acknowledged already. */
-bool queue_refuse(struct queue *q, uint64_t ino);
+/* The op was refused.  False: it is acknowledged already. */
+bool queue_refuse(struct queue *q, const struct op *op);
 /* An acknowledged op was refused: its owner's fsync() will say so.  The last QUEUE_DEFERRED of them
  * are kept.  ino: 0 when the directory alone is to tell it. */
 #define QUEUE_DEFERRED 64

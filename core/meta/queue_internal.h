@@ -51,7 +51,7 @@ struct queue_page {
     uint64_t undo_at;
     uint32_t undo_len; /* 0: no fold is going on */
     uint8_t undo[2048];
-    _Atomic uint64_t expected; /* inode; 0: none; EXPECTED_REFUSED */
+    _Atomic uint64_t expected; /* inode and kind; 0: none; EXPECTED_REFUSED */
     uint32_t n_deferred;
     struct {
         uint64_t ino, dir; /* 0: none, or told */

@@ -5,21 +5,31 @@
 
 #include <string.h>
 
-void queue_expect(struct queue *q, uint64_t ino)
+/* What made the inode may be pending before its rename, and is acknowledged. */
+static uint64_t key_of(const struct op *op)
 {
-    atomic_store(&q->p->expected, ino);
+    return op->ino << 6 | op->kind;
 }
 
-bool queue_acknowledge(struct queue *q, uint64_t ino)
+uint64_t queue_expect(struct queue *q, const struct op *op)
 {
-    return atomic_compare_exchange_strong(&q->p->expected, &ino, 0);
+    uint64_t key = op != NULL ? key_of(op) : 0;
+    atomic_store(&q->p->expected, key);
+    return key;
 }
 
-bool queue_refuse(struct queue *q, uint64_t ino)
+bool queue_acknowledge(struct queue *q, uint64_t expected)
 {
-    uint64_t expected = ino;
-    return ino != 0 && atomic_compare_exchange_strong(&q->p->expected, &expected, EXPECTED_REFUSED);
+    return atomic_compare_exchange_strong(&q->p->expected, &expected, 0);
 }
+
+bool queue_refuse(struct queue *q, const struct op *op)
+{
+    uint64_t expected = key_of(op);
+    return atomic_compare_exchange_strong(&q->p->expected, &expected, EXPECTED_REFUSED);
+}
+
+_Static_assert(OP_KINDS <= 64, "a kind fits below an inode");
 
 void queue_defer(struct queue *q, uint64_t ino, uint64_t dir, int code)
 {

@@ -63,13 +63,13 @@ sys.stdin.readline()
 END
 other() { env "${JFS_ENV[@]}" JFSPRE_CACHE_DIR="$W/cache/other" LD_PRELOAD="$PRELOAD" "$@"; }
 coproc PROGRAM { jfs "$PY" "$W/flush.py" "$PREFIX/d"; }
-to=${PROGRAM[1]} from=${PROGRAM[0]}
+to=${PROGRAM[1]} from=${PROGRAM[0]} program=$PROGRAM_PID # which bash forgets when it ends
 read -r line <&"$from"
 case_of "before: not there" [ "$line $(other cat "$PREFIX/d/open")" = "written " ]
 echo >&"$to"
 read -r line <&"$from"
 case_of "after the flush: there" [ "$line $(other cat "$PREFIX/d/open")" = "0 flushed" ]
 echo >&"$to"
-wait "$PROGRAM_PID" || true
+wait "$program" || true
 checkers "after all that"
 finish

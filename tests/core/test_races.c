@@ -13,6 +13,8 @@
 #include <CUnit/Basic.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,8 +43,8 @@ static void to_count(enum log_level level, const char *line)
 
 static struct vfs_loc *at(const char *path)
 {
-    static struct vfs_loc loc[4];
-    static unsigned next;
+    static _Thread_local struct vfs_loc loc[4];
+    static _Thread_local unsigned next;
     struct vfs_loc *l = &loc[next++ % 4];
     *l = (struct vfs_loc){.base = INO_ROOT, .path = path};
     return l;
@@ -207,14 +209,73 @@ static void test_renames(void)
     end();
 }
 
-/* --- shared ----------------------------------------------------------------------------------- */
-
 static void meet(int who)
 {
     int turn = atomic_fetch_add(&shared->turn, 1);
     while (atomic_load(&shared->turn) / 2 == turn / 2)
-        ;
+        sched_yield();
 }
+
+/* --- threads ---------------------------------------------------------------------------------- */
+
+/* The rename of a file of two names, which the store decides, against an exclusive creation. */
+static void name_racer(int who)
+{
+    char own[40], lock[40], dir[40];
+    struct vfs_fd f;
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        snprintf(own, sizeof own, "/first/own%u", i);
+        snprintf(dir, sizeof dir, "/d/%u", i);
+        snprintf(lock, sizeof lock, "/d/%u/lock", i);
+        int fd = who == 0 ? vfs_open(v, at(own), O_WRONLY | O_CREAT, 0600, &f) : 0, rc = 0;
+        check(fd >= 0, "open", fd);
+        if (who == 0) {
+            vfs_close(v, fd, &f);
+            snprintf(lock, sizeof lock, "/first/second%u", i);
+            rc = vfs_link(v, at(own), at(lock), false);
+            rc = rc == 0 ? vfs_mkdir(v, at(dir), 0755) : rc;
+            check(rc == 0, "link, mkdir", rc);
+            snprintf(lock, sizeof lock, "/d/%u/lock", i);
+        }
+        meet(who);
+        if (who == 0) {
+            rc = vfs_rename(v, at(own), at(lock), RENAME_NOREPLACE);
+        } else {
+            fd = rc = vfs_open(v, at(lock), O_WRONLY | O_CREAT | O_EXCL, 0600, &f);
+            if (fd >= 0)
+                rc = vfs_close(v, fd, &f);
+        }
+        check(rc == 0 || rc == -EEXIST, "lock", rc);
+        shared->wins += rc == 0;
+        meet(who);
+    }
+}
+
+static void test_renames_asked(void)
+{
+    race(name_racer);
+    CU_ASSERT_EQUAL(shared->wins, ROUNDS);
+    end();
+}
+
+static void *other_thread(void *ctx)
+{
+    name_racer(0);
+    return ctx;
+}
+
+static void test_threads(void)
+{
+    pthread_t t;
+    begin();
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&t, NULL, other_thread, NULL), 0);
+    name_racer(1);
+    pthread_join(t, NULL);
+    CU_ASSERT_EQUAL(shared->wins, ROUNDS);
+    end();
+}
+
+/* --- shared ----------------------------------------------------------------------------------- */
 
 /* Who opens with O_CREAT what the other one creates at this moment has the same file. */
 static void log_racer(int who)
@@ -274,6 +335,8 @@ int main(void)
         add(suites[i], "lock files", test_lock_files);
         add(suites[i], "lock directories", test_lock_directories);
         add(suites[i], "renames that replace nothing", test_renames);
+        add(suites[i], "renames that are asked for", test_renames_asked);
+        add(suites[i], "threads", test_threads);
         add(suites[i], "one log", test_one_log);
     }
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

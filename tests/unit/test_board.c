@@ -236,8 +236,10 @@ static void test_asking(void)
     go_on(pid, go);
     CU_ASSERT(!board_is_asked(board, "lock", 4));
     uint32_t own = board_begin_asking(board, "lock", 4);
-    CU_ASSERT(!board_is_asked(board, "lock", 4));
+    CU_ASSERT(board_is_asked(board, "lock", 4)); /* for other threads */
+    CU_ASSERT(!board_is_asked(board, "other", 5));
     board_end_asking(board, own);
+    CU_ASSERT(!board_is_asked(board, "lock", 4));
     end();
 }
 
@@ -253,6 +255,27 @@ static void test_asking_full(void)
     pid_t pid = asks("lock", true, &go);
     CU_ASSERT(board_is_asked(board, "lock", 4));
     go_on(pid, go);
+    end();
+}
+
+/* Nor do those that are stopped within; and they end no other's announcement. */
+static void test_asking_stopped(void)
+{
+    pid_t pid[BOARD_ASKING];
+    int go[BOARD_ASKING];
+    begin();
+    for (int i = 0; i < BOARD_ASKING; i++)
+        pid[i] = asks("one", true, &go[i]);
+    CU_ASSERT(!board_is_asked(board, "lock", 4));
+    alarm(60);
+    uint32_t own = board_begin_asking(board, "lock", 4);
+    alarm(0);
+    CU_ASSERT(board_is_asked(board, "lock", 4));
+    for (int i = 0; i < BOARD_ASKING; i++)
+        go_on(pid[i], go[i]);
+    CU_ASSERT(board_is_asked(board, "lock", 4));
+    board_end_asking(board, own);
+    CU_ASSERT(!board_is_asked(board, "lock", 4));
     end();
 }
 
@@ -303,6 +326,7 @@ int main(void)
     CU_add_test(s, "pending", test_pending);
     CU_add_test(s, "asking", test_asking);
     CU_add_test(s, "asking of the killed", test_asking_full);
+    CU_add_test(s, "asking of the stopped", test_asking_stopped);
     CU_add_test(s, "lock of a killed process", test_lock_of_killed);
     CU_add_test(s, "refused", test_refused);
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -455,6 +455,31 @@ static void test_free(void)
     end();
 }
 
+/* --- what drainers tell ----------------------------------------------------------------------- */
+
+/* What made an inode is not the rename of it that is waited for. */
+static void test_expected(void)
+{
+    const struct op make = {.kind = OP_MAKE, .ino = 7}, move = {.kind = OP_RENAME, .ino = 7};
+    const struct op other = {.kind = OP_RENAME, .ino = 8}, remove = {.kind = OP_UNLINK, .ino = 7};
+    begin();
+    uint64_t expected = queue_expect(own, &move);
+    CU_ASSERT(!queue_refuse(own, &make));
+    CU_ASSERT(!queue_refuse(own, &other));
+    CU_ASSERT(!queue_refuse(own, &remove));
+    CU_ASSERT(queue_acknowledge(own, expected));
+    CU_ASSERT(!queue_refuse(own, &move));
+    expected = queue_expect(own, &move);
+    CU_ASSERT(queue_refuse(own, &move));
+    CU_ASSERT(!queue_refuse(own, &move));
+    CU_ASSERT(!queue_acknowledge(own, expected));
+    queue_expect(own, &make);
+    queue_expect(own, NULL);
+    CU_ASSERT(!queue_refuse(own, &make));
+    CU_ASSERT(!queue_refuse(own, &(struct op){.kind = OP_WRITE}));
+    end();
+}
+
 int main(void)
 {
     CU_initialize_registry();
@@ -470,6 +495,7 @@ int main(void)
     CU_add_test(s, "full file system", test_full_file_system);
     CU_add_test(s, "claims", test_claims);
     CU_add_test(s, "free", test_free);
+    CU_add_test(s, "expected", test_expected);
     CU_basic_set_mode(CU_BRM_VERBOSE);
     CU_basic_run_tests();
     int failed = (int)CU_get_number_of_failures();
