@@ -69,7 +69,9 @@ struct batch {
     pthread_t thread;
     pthread_cond_t wake;
     bool has_thread, stop, kicked;
-    bool is_over; /* the thread takes no lock any more, and is still to be joined */
+    unsigned retries;   /* the store did not take what is pending, so often */
+    uint64_t failed_ms; /* the last time */
+    bool is_over;       /* the thread takes no lock any more, and is still to be joined */
 };
 
 /* --- early.c: what the store will do ---------------------------------------------------------- */

@@ -4,7 +4,9 @@
  * process without it (no thread to be had) sends at its barriers.
  *
  * It ends when there was nothing to send for a while, and begins again with the next early change:
- * a program may be waiting for its last thread to end (pthread_exit() in main).
+ * a program may be waiting for its last thread to end (pthread_exit() in main).  A store that does
+ * not answer is tried again for a minute; what is pending then waits for the next call, or for the
+ * next process.
  */
 #include "core/meta/batch.h"
 
@@ -16,6 +18,8 @@
 
 #define NEIGHBOUR_MS 50
 #define IDLE_MS      200
+#define RETRY_MS     1000
+#define RETRIES      60
 #define STACK_BYTES  (256 * 1024)
 
 static struct timespec at_ms(uint64_t ms)
@@ -30,6 +34,8 @@ static uint64_t due_ms(const struct batch *b)
 {
     uint64_t due = b->kicked ? 0 : b->oldest_ms + b->params->batch_interval_ms;
     uint64_t quiet = b->neighbours ? b->sent_ms + NEIGHBOUR_MS : 0;
+    if (b->retries > 0)
+        quiet = b->failed_ms + RETRY_MS;
     return due > quiet ? due : quiet;
 }
 
@@ -62,8 +68,12 @@ static void *flusher(void *ctx)
     pthread_mutex_lock(&b->known);
     while (wait_for_work(b)) {
         pthread_mutex_unlock(&b->known);
-        meta_flush_own(b->m);
+        int rc = meta_flush_own(b->m);
         pthread_mutex_lock(&b->known);
+        b->failed_ms = clock_mono_ms();
+        if (rc < 0 && b->oldest_ms == 0 && b->retries < RETRIES)
+            b->oldest_ms = b->failed_ms;
+        b->retries = rc < 0 && b->retries < RETRIES ? b->retries + 1 : 0;
     }
     pthread_mutex_unlock(&b->known);
     return NULL;

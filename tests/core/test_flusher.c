@@ -1,0 +1,133 @@
+/*
+ * test_flusher.c - what is pending reaches the store without another call: by its age, and when the
+ * store was away meanwhile.
+ */
+#include "core/vfs/vfs.h"
+
+#include "core/base/log.h"
+#include "core/meta/engine.h"
+#include "core/store/store.h"
+#include "tests/lib/volume.h"
+
+#include <CUnit/Basic.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FILES    20
+#define PATIENCE 600 /* times 100 ms: only a broken one waits that long */
+
+static struct server *server;
+static struct vfs *here, *there; /* two hosts */
+static char url[400];
+
+static void to_nobody(enum log_level level, const char *line)
+{
+}
+
+static struct vfs *mount_at(const char *cache)
+{
+    char dir[300], err[400];
+    struct vfs *v = NULL;
+    snprintf(dir, sizeof dir, "%s/%s", server_dir(server), cache);
+    struct config c = {.meta = url, .prefix = (char *)"/jfs", .cache_dir = dir};
+    if (vfs_mount(&c, &v, err, sizeof err) != 0)
+        fprintf(stderr, "mount: %s\n", err);
+    return v;
+}
+
+static struct vfs_loc *at(const char *path)
+{
+    static struct vfs_loc loc;
+    loc = (struct vfs_loc){.base = INO_ROOT, .path = path};
+    return &loc;
+}
+
+static void begin(void)
+{
+    char bucket[300], err[400];
+    server = server_start_with("--appendonly", "yes", "--appendfsync", "always");
+    snprintf(bucket, sizeof bucket, "%s/bucket/", server_dir(server));
+    struct setting s = volume_setting(bucket, 0);
+    volume_format(server, 0, &s);
+    CU_ASSERT_EQUAL_FATAL(store_format(&s, err, sizeof err), 0);
+    snprintf(url, sizeof url, "%s&max-retry-backoff=50ms", server_url(server, 0));
+    here = mount_at("cache-a");
+    there = mount_at("cache-b");
+    CU_ASSERT_FATAL(here != NULL && there != NULL);
+    log_set(to_nobody, LOG_ERROR);
+    CU_ASSERT_EQUAL(vfs_mkdir(here, at("/first"), 0755), 0);
+    CU_ASSERT_EQUAL(vfs_mkdir(here, at("/d"), 0755), 0);
+    CU_ASSERT_EQUAL(vfs_mkdir(here, at("/d/known"), 0755), 0);
+    CU_ASSERT_EQUAL(vfs_flush(here), 0);
+}
+
+static void end(void)
+{
+    vfs_unmount(here);
+    vfs_unmount(there);
+    server_free(server);
+}
+
+static void make_files(void)
+{
+    struct vfs_fd f;
+    char path[40];
+    for (int i = 0; i < FILES; i++) {
+        snprintf(path, sizeof path, "/d/f%d", i);
+        int fd = vfs_open(here, at(path), O_WRONLY | O_CREAT | O_EXCL, 0644, &f);
+        CU_ASSERT_FATAL(fd >= 0);
+        vfs_close(here, fd, &f);
+    }
+}
+
+/* Another host sees the last one, without this one doing anything. */
+static bool arrives(void)
+{
+    struct vfs_stat st;
+    char path[40];
+    snprintf(path, sizeof path, "/d/f%d", FILES - 1);
+    for (int i = 0; i < PATIENCE; i++) {
+        if (vfs_stat(there, at(path), true, &st) == 0)
+            return true;
+        usleep(100 * 1000);
+    }
+    return false;
+}
+
+static void test_age(void)
+{
+    begin();
+    make_files();
+    CU_ASSERT(arrives());
+    end();
+}
+
+static void test_store_away(void)
+{
+    begin();
+    server_stop(server);
+    make_files();
+    usleep(500 * 1000); /* the flusher has given up once; if it has not, this tests less */
+    CU_ASSERT(vfs_is_pending(here));
+    server_again(server);
+    CU_ASSERT(arrives());
+    CU_ASSERT(!vfs_is_pending(here));
+    end();
+}
+
+int main(void)
+{
+    CU_initialize_registry();
+    CU_pSuite s = CU_add_suite("flusher", NULL, NULL);
+    CU_add_test(s, "age", test_age);
+    CU_add_test(s, "store away", test_store_away);
+    CU_basic_set_mode(CU_BRM_VERBOSE);
+    CU_basic_run_tests();
+    int failed = (int)CU_get_number_of_failures();
+    CU_cleanup_registry();
+    return failed != 0;
+}
