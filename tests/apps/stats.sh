@@ -66,7 +66,7 @@ case_of "drains in 15 buckets from 0.1 ms on" \
     grep -Eqx 'jfspre_drain_seconds 0.0001 0.0002 ([0-9.]+ ){12}1.6384 \+Inf' <("$PY" "$W/check.py" "$W/prom")
 
 # --- batches ---------------------------------------------------------------------------------------
-JFS_ENV[0]="JFSPRE_META=$META"
+JFS_ENV[0]="JFSPRE_META=$META&batch_interval=10s" # batches do not end by time
 mkdir "$W/from"
 for i in {1..200}; do echo "$i" >"$W/from/f$i"; done
 jfs cp -r "$W/from" "$PREFIX/"
