@@ -97,6 +97,9 @@ struct engine_ops {
     int (*take_ids)(struct engine *e, enum id_kind kind, uint32_t n, uint64_t *first);
     /* The text of `setting`; -ENODATA: database not formatted. */
     int (*get_setting)(struct engine *e, struct buf *json);
+    /* Both at once, for a process whose first call makes something; NULL: the engine has no cheaper
+     * way.  *first is 0 where no inodes came with it.  -errno: to be asked for one by one. */
+    int (*get_setting_and_inodes)(struct engine *e, struct buf *json, uint32_t n, uint64_t *first);
     /* What `juicefs format` creates (format 1.2).  -EEXIST: a volume is there. */
     int (*format)(struct engine *e, const struct buf *json, bool trash);
     /* Visits each key whose name matches a glob (without a wildcard: that one), in no order; a key

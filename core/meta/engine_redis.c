@@ -238,6 +238,49 @@ static int redis_get_setting(struct engine *e, struct buf *json)
     return rc;
 }
 
+/* What is not formatted gets no counter. */
+static const char start_script[] =
+    "local s = redis.call('GET', KEYS[1])\n"
+    "return s and {s, redis.call('INCRBY', KEYS[2], ARGV[1])} or {}\n";
+
+static int redis_get_setting_and_inodes(struct engine *e, struct buf *json, uint32_t n,
+                                        uint64_t *first)
+{
+    struct rds *r = engine_rds(e);
+    char keys[2][KEY_MAX], number[12];
+    struct rds_reply *reply;
+    const char *text;
+    size_t count = 0, len;
+    int64_t last = 0;
+
+    *first = 0;
+    buf_clear(json);
+    snprintf(number, sizeof(number), "%u", n);
+    const struct rds_arg argv[] = {
+        RDS_STR("EVAL"),
+        RDS_STR(start_script),
+        RDS_STR("2"),
+        {keys[0], key_plain(rds_keys(r), "setting", keys[0])},
+        {keys[1], key_plain(rds_keys(r), "nextinode", keys[1])},
+        RDS_STR(number),
+    };
+    int rc = rds_command(r, RDS_READS, argv, sizeof(argv) / sizeof(argv[0]), &reply);
+    if (rc < 0)
+        return rc;
+    if (rds_reply_array(reply, &count) < 0 || count != 2 ||
+        rds_reply_bytes(rds_reply_at(reply, 0), &text, &len) < 0 ||
+        rds_reply_int(rds_reply_at(reply, 1), &last) < 0) {
+        rc = -EIO;
+    } else {
+        buf_add(json, text, len);
+        rc = buf_ok(json);
+        if (last - n + 1 >= INODE_LOWEST && (uint64_t)last < INODE_CEILING)
+            *first = (uint64_t)last - n + 1;
+    }
+    rds_reply_free(reply);
+    return rc;
+}
+
 /* One script, so that of two formats at once one wins whole.  The order is stock's. */
 static const char format_script[] =
     "if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end\n"
@@ -363,6 +406,7 @@ static const struct engine_ops redis_ops = {
     .complete = engine_redis_complete,
     .take_ids = redis_take_ids,
     .get_setting = redis_get_setting,
+    .get_setting_and_inodes = redis_get_setting_and_inodes,
     .format = redis_format,
     .scan = engine_redis_scan,
     .import = redis_import,

@@ -53,6 +53,8 @@ uint16_t meta_new_mode(const struct op_cred *cred, const struct attr *dir, uint8
 /* The bits of a->mode that a change of the content by these ids takes away. */
 uint16_t meta_lost_bits(const struct op_cred *cred, const struct attr *a);
 
+/* Said before the first call of a process: it makes something. */
+void meta_will_make(struct meta *m);
 int meta_new_inode(struct meta *m, uint64_t *ino);
 int meta_new_slice(struct meta *m, uint64_t *id);
 

@@ -20,7 +20,9 @@ static uint32_t low_watermark(const struct meta *m, enum id_kind kind)
 {
     const struct batch_params *p = &m->engine->params;
     uint32_t low = kind == ID_INODE ? p->inode_low_watermark : p->chunk_low_watermark;
-    return low != 0 ? low : range_size(m, kind) / 4;
+    if (low == 0) /* who used a range up keeps the next one at hand */
+        low = m->streams[kind] ? UINT32_MAX : range_size(m, kind) / 4;
+    return low;
 }
 
 /* False: none is left here. */
@@ -29,6 +31,7 @@ static bool take_one(struct meta *m, enum id_kind kind, uint64_t *out)
     struct id_range *r = &m->ids[kind];
     pthread_mutex_lock(&m->id_lock);
     if (r->left == 0) {
+        m->streams[kind] = m->streams[kind] || r->next != 0;
         *r = m->ahead[kind];
         m->ahead[kind].left = 0;
     }
@@ -89,6 +92,21 @@ static int new_id(struct meta *m, enum id_kind kind, uint64_t *out)
         rc = take_range(m, kind);
     meta_unlock(m);
     return rc;
+}
+
+void meta_add_inodes(struct meta *m, uint64_t first, uint32_t n)
+{
+    pthread_mutex_lock(&m->id_lock);
+    if (m->ahead[ID_INODE].left == 0)
+        m->ahead[ID_INODE] = (struct id_range){.next = first, .left = n};
+    pthread_mutex_unlock(&m->id_lock);
+}
+
+void meta_will_make(struct meta *m)
+{
+    meta_lock(m);
+    m->will_make = m->setting == NULL;
+    meta_unlock(m);
 }
 
 int meta_new_inode(struct meta *m, uint64_t *ino)

@@ -34,10 +34,12 @@ struct meta {
     uint64_t read_at_ms;
     uint32_t epoch; /* the engine's when it was read */
     bool is_stale;
+    bool will_make; /* the first call makes something: inodes are taken with the setting */
     int dead;                /* -errno when the volume must not be touched any more */
     pthread_mutex_t id_lock; /* the next two; taken last */
     struct id_range ids[2];
     struct id_range ahead[2];      /* taken in the background */
+    bool streams[2];               /* a whole range was used up */
     struct batch *batch;           /* NULL: every change is sent at once */
     struct metrics *metrics;       /* borrowed */
     struct engine_traffic counted; /* of the engine's, in metrics already */
@@ -55,6 +57,8 @@ int meta_engine_failed(struct meta *m, int rc);
 int meta_ready(struct meta *m);
 struct op_env meta_env(const struct meta *m);
 void meta_drop_ids(struct meta *m); /* ids of ours that the server may give to someone else */
+/* n inodes that were taken with something else. */
+void meta_add_inodes(struct meta *m, uint64_t first, uint32_t n);
 /* Takes the next range before this one is used up. */
 void meta_prime_ids(struct meta *m);
 void meta_forget_locked(struct meta *m, uint64_t id, uint32_t size);

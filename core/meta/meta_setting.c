@@ -47,10 +47,27 @@ static int adopt_setting(struct meta *m, const struct buf *json)
     return 0;
 }
 
-static int read_setting(struct meta *m)
+/* What it is asked for: *first inodes may come with it, 0: none. */
+static int get_setting(struct meta *m, struct buf *json, uint64_t *first)
+{
+    const struct engine_ops *ops = m->engine->ops;
+    int fd, rc = -EIO;
+
+    *first = 0;
+    bool both = m->will_make && ops->get_setting_and_inodes != NULL;
+    if (both)
+        rc = ops->get_setting_and_inodes(m->engine, json, m->engine->id_batch[ID_INODE], first);
+    m->will_make = false;
+    /* A server that is not there is not asked twice. */
+    if (!both || (rc < 0 && ops->fds(m->engine, &fd, 1) > 0))
+        rc = ops->get_setting(m->engine, json);
+    return rc;
+}
+
+static int read_setting(struct meta *m, uint64_t *inodes)
 {
     struct buf json = {0};
-    int rc = m->engine->ops->get_setting(m->engine, &json);
+    int rc = get_setting(m, &json, inodes);
 
     if (rc == 0) {
         rc = adopt_setting(m, &json);
@@ -87,8 +104,11 @@ int meta_ready(struct meta *m)
     note_reconnect(m);
     if (m->setting && !m->is_stale && clock_mono_ms() - m->read_at_ms < SETTING_FRESH_MS)
         return 0;
-    int rc = read_setting(m);
+    uint64_t inodes;
+    int rc = read_setting(m, &inodes);
     note_reconnect(m); /* it may have been the one who connected */
+    if (rc == 0 && inodes != 0)
+        meta_add_inodes(m, inodes, m->engine->id_batch[ID_INODE]);
     m->is_stale = rc != 0;
     return rc;
 }

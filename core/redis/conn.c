@@ -252,42 +252,64 @@ static int check_hello(struct rds *r, const struct rds_reply *reply, bool is_aut
     return rds_reply_error(r, reply);
 }
 
-/* AUTH and SELECT, when they are needed, in one round trip. */
-static int hello(struct rds *r)
+/* AUTH and SELECT, when they are needed. */
+size_t rds_greet(struct rds *r, struct buf *out)
 {
     const struct rds_url *u = &r->url;
-    struct rds_reply *replies[2] = {NULL, NULL};
     struct rds_arg auth[3] = {RDS_STR("AUTH")};
     char db[16];
-    size_t n = 0, argc = 1, sent;
-    bool has_auth = u->password[0] != 0;
-    int rc = 0;
+    size_t n = 0, argc = 1;
 
-    buf_clear(&r->out);
-    if (has_auth) {
+    if (r->is_greeted)
+        return 0;
+    if (u->password[0] != '\0') {
         if (u->user[0])
             auth[argc++] = RDS_STR(u->user);
         auth[argc++] = RDS_STR(u->password);
-        rds_format(&r->out, auth, argc);
+        rds_format(out, auth, argc);
         n++;
     }
     if (u->db != 0) {
         snprintf(db, sizeof(db), "%d", u->db);
-        rds_format(&r->out, (struct rds_arg[]){RDS_STR("SELECT"), RDS_STR(db)}, 2);
+        rds_format(out, (struct rds_arg[]){RDS_STR("SELECT"), RDS_STR(db)}, 2);
         n++;
     }
-    if (n > 0)
-        rc = rds_transfer(r, n, replies, &sent);
+    return n;
+}
+
+int rds_greeted(struct rds *r, size_t n, struct rds_reply *const *replies)
+{
+    int rc = 0;
     for (size_t i = 0; i < n && rc == 0; i++)
-        rc = check_hello(r, replies[i], has_auth && i == 0);
-    for (size_t i = 0; i < n; i++)
-        rds_reply_free(replies[i]);
+        rc = check_hello(r, replies[i], r->url.password[0] != '\0' && i == 0);
     if (rc < 0)
         rds_drop(r);
+    r->is_greeted = rc == 0;
+    r->was_up = rc == 0;
     return rc;
 }
 
-static int connect_once(struct rds *r)
+/* In a round trip of their own: what follows must not reach another database. */
+static int hello(struct rds *r)
+{
+    struct rds_reply *replies[RDS_GREETINGS] = {NULL, NULL};
+    size_t sent;
+    int rc = 0;
+
+    buf_clear(&r->out);
+    size_t n = rds_greet(r, &r->out);
+    if (n > 0)
+        rc = rds_transfer(r, n, replies, &sent);
+    if (rc == 0)
+        rc = rds_greeted(r, n, replies);
+    else
+        rds_drop(r);
+    for (size_t i = 0; i < n; i++)
+        rds_reply_free(replies[i]);
+    return rc;
+}
+
+static int connect_once(struct rds *r, bool greet)
 {
     struct stat st;
     int fd = r->url.socket[0] ? dial_unix(r) : dial_tcp(r);
@@ -306,7 +328,8 @@ static int connect_once(struct rds *r)
     r->fd_ino = st.st_ino;
     r->owner = getpid();
     r->epoch++;
-    return hello(r);
+    r->is_greeted = false;
+    return greet ? hello(r) : 0;
 }
 
 /* Open, ours, nothing to read but answers that are due: an answer nobody asked for would be taken
@@ -325,16 +348,16 @@ static bool is_usable(const struct rds *r)
 
 /* A first connection fails at once.  One that worked before is tried again for as long as one
  * longest back-off: a server that restarts under a running program is the common case. */
-int rds_connect(struct rds *r)
+static int make_usable(struct rds *r, bool greet)
 {
     uint32_t nap = r->url.min_backoff_ms, left = r->url.max_backoff_ms;
     int rc;
 
     if (is_usable(r))
-        return 0;
+        return r->is_greeted || !greet ? 0 : hello(r);
     rds_drop(r);
     for (;;) {
-        rc = connect_once(r);
+        rc = connect_once(r, greet);
         bool may_pass = rc == -EAGAIN || (r->was_up && (rc == -ECONNREFUSED || rc == -EIO));
         if (!may_pass || left == 0)
             break;
@@ -346,4 +369,14 @@ int rds_connect(struct rds *r)
     }
     r->was_up = rc == 0;
     return rc;
+}
+
+int rds_connect(struct rds *r)
+{
+    return make_usable(r, true);
+}
+
+int rds_dial(struct rds *r)
+{
+    return make_usable(r, false);
 }

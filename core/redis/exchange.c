@@ -173,6 +173,30 @@ static bool may_have_run(const struct rds *r, size_t n, size_t sent)
     return n == 1 ? sent == r->out.len : sent > 0;
 }
 
+/* One command that changes nothing goes along with the greeting of a fresh connection: when that is
+ * refused, its answer, maybe of another database, is thrown away. */
+static int ask_and_greet(struct rds *r, const struct rds_cmd *cmd, struct rds_reply **out,
+                         size_t *sent, bool *is_refused)
+{
+    struct rds_reply *all[RDS_GREETINGS + 1] = {NULL, NULL, NULL};
+
+    buf_clear(&r->out);
+    size_t n = rds_greet(r, &r->out);
+    rds_format(&r->out, cmd->argv, cmd->argc);
+    int rc = rds_transfer(r, n + 1, all, sent);
+    if (rc == 0) {
+        rc = rds_greeted(r, n, all);
+        *is_refused = rc < 0;
+    }
+    for (size_t i = 0; i < n; i++)
+        rds_reply_free(all[i]);
+    if (rc == 0)
+        *out = all[n];
+    else
+        rds_reply_free(all[n]);
+    return rc;
+}
+
 static void format_all(struct rds *r, const struct rds_cmd *cmds, size_t n)
 {
     buf_clear(&r->out);
@@ -184,7 +208,7 @@ int rds_pipeline(struct rds *r, enum rds_effect effect, const struct rds_cmd *cm
                  struct rds_reply **out)
 {
     uint32_t nap = r->url.min_backoff_ms, left = r->url.read_timeout_ms;
-    bool may_repeat = true;
+    bool may_repeat = true, alone = n == 1 && effect == RDS_READS, is_refused = false;
     size_t sent;
     int rc;
 
@@ -192,11 +216,20 @@ int rds_pipeline(struct rds *r, enum rds_effect effect, const struct rds_cmd *cm
     if (n == 0)
         return 0;
     for (;;) {
-        rc = rds_connect(r);
+        rc = alone ? rds_dial(r) : rds_connect(r);
         if (rc < 0)
             return rc;
-        format_all(r, cmds, n); /* the buffer was used to say hello */
-        rc = rds_transfer(r, n, out, &sent);
+        if (alone && !r->is_greeted) {
+            rc = ask_and_greet(r, cmds, out, &sent, &is_refused);
+            if (is_refused && rc != -EAGAIN)
+                return rc;
+            alone = !is_refused; /* a server that is loading: rds_connect() waits for it */
+            if (is_refused)
+                continue;
+        } else {
+            format_all(r, cmds, n); /* the buffer was used to say hello */
+            rc = rds_transfer(r, n, out, &sent);
+        }
         if (rc == 0) {
             /* A pipeline of changes is not repeated: a later command of it may have been run. */
             if ((effect == RDS_CHANGES && n > 1) || left == 0 || !is_refused_for_now(r, out))

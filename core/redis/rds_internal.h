@@ -23,6 +23,7 @@ struct rds {
     struct rds_traffic traffic;
     bool was_up;     /* a connection worked before: worth waiting for a server that restarts */
     bool has_script; /* on this connection: an answer showed it */
+    bool is_greeted; /* this connection has sent AUTH and SELECT */
     bool is_loading; /* the script is being loaded: nothing on its way may leave */
     struct rds_flight *flights; /* flight.c */
     redisReader *reader;
@@ -31,8 +32,14 @@ struct rds {
     char in[RDS_IN_BYTES];
 };
 
-/* conn.c.  A connection that is usable now: 0 or -errno.  Drop closes it without a word. */
+/* conn.c.  A connection that is usable now: 0 or -errno.  Drop closes it without a word.
+ * rds_dial(): AUTH and SELECT may still have to be sent, before anything else: rds_greet() adds them
+ * and answers how many answers they get, rds_greeted() takes those. */
+#define RDS_GREETINGS 2
 int rds_connect(struct rds *r);
+int rds_dial(struct rds *r);
+size_t rds_greet(struct rds *r, struct buf *out);
+int rds_greeted(struct rds *r, size_t n, struct rds_reply *const *replies);
 void rds_drop(struct rds *r);
 void rds_sleep_ms(uint32_t ms);
 

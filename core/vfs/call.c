@@ -105,7 +105,7 @@ int vfs_take_inode(struct vfs *v, uint64_t *ino)
     pthread_mutex_unlock(&v->lock);
     if (*ino != 0)
         return 0;
-    int rc = vfs_ready(v);
+    int rc = vfs_ready_to_make(v);
     return rc < 0 ? rc : meta_new_inode(v->meta, ino);
 }
 

@@ -187,7 +187,7 @@ int vfs_open(struct vfs *v, struct vfs_loc *loc, int flags, mode_t mode, struct 
         return open_tmpfile(v, loc, flags, mode, out);
     if ((flags & (O_CREAT | O_DIRECTORY)) == (O_CREAT | O_DIRECTORY) && (flags & O_PATH) == 0)
         return -EINVAL;
-    int rc = vfs_ready(v);
+    int rc = (flags & O_CREAT) != 0 ? vfs_ready_to_make(v) : vfs_ready(v);
     if (rc < 0)
         return rc;
     uint64_t asked = staging_now(v->staging);

@@ -181,6 +181,13 @@ int vfs_ready(struct vfs *v)
     return rc;
 }
 
+int vfs_ready_to_make(struct vfs *v)
+{
+    if (!atomic_load(&v->ready))
+        meta_will_make(v->meta);
+    return vfs_ready(v);
+}
+
 const char *vfs_error(struct vfs *v)
 {
     return v->error[0] != '\0' ? v->error : meta_error(v->meta);

@@ -84,6 +84,7 @@ int result_code(const struct op_result *res, struct vfs_loc *loc);
 /* Init and call with nothing else to set. */
 int request_simple(struct vfs *v, struct request *r, uint8_t kind, struct vfs_loc *loc);
 void request_fini(struct request *r);
+int vfs_ready_to_make(struct vfs *v); /* vfs_ready() before something that takes an inode */
 int vfs_take_inode(struct vfs *v, uint64_t *ino);
 void vfs_put_inode(struct vfs *v, uint64_t ino); /* it was not used after all */
 uint16_t vfs_umask(struct vfs *v);
