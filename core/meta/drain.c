@@ -229,6 +229,8 @@ static void finish_one(struct draining *d)
     flight_free(f);
     d->first = (d->first + 1) % WINDOW;
     d->n--;
+    if (d->rc == 0 && d->q == d->b->queue) /* a stream of batches may not end for long */
+        meta_prime_ids(d->b->m);
 }
 
 /* Sends all groups, the call behind them. */
