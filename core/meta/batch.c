@@ -41,6 +41,7 @@ int meta_batch(struct meta *m, const char *dir, const struct meta_hooks *hooks, 
     b->m = m;
     b->params = &m->engine->params;
     b->hooks = *hooks;
+    b->dirs_size = DIRS_MIN;
     b->uid = geteuid();
     board_set_owner(b->board, hooks->act, hooks->ctx);
     init_sync(b);
@@ -70,7 +71,7 @@ void batch_free(struct batch *b)
         return;
     queue_close(b->queue);
     overlay_free(b->overlay);
-    op_result_free(&b->listing);
+    kept_free(b);
     board_close(b->board);
     pthread_mutex_destroy(&b->known);
     pthread_cond_destroy(&b->wake);
@@ -91,7 +92,7 @@ void batch_after_fork(struct batch *b)
     b->oldest_ms = b->fresh_slice = 0;
     b->changes = b->retries = 0;
     b->confirming = 0;
-    b->usable_until_ms = b->listed = 0;
+    b->usable_until_ms = 0;
 }
 
 void batch_refresh(struct batch *b, const struct op_env *env, const struct op_result *usage)

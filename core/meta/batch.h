@@ -30,6 +30,17 @@ struct reading {
     char last[NAME_LEN_MAX + 1]; /* name that the last page ended with */
 };
 
+/* A whole listing, as it was answered: some programs ask twice, others will ask for it. */
+#define KEPT_PAGES 48
+#define DIRS_MIN   2
+#define DIRS_MAX   16
+struct kept_page {
+    uint64_t dir, listing; /* 0: none; the node's `listing` and `changes` then */
+    uint32_t changes;
+    bool is_ahead; /* nobody has asked for it yet */
+    struct op_result res;
+};
+
 struct batch {
     struct meta *m;
     const struct batch_params *params;
@@ -51,12 +62,14 @@ struct batch {
     bool may_grow;             /* no limit and no quota is near */
     uint64_t usage_at_ms;      /* when that was asked; 0: never */
     struct op_env env;
-    /* The last whole listing, as it was answered; some programs ask twice. */
-    uint64_t listed;       /* directory; 0: none */
-    uint64_t listed_names; /* its node's `listing` then, which ends with what is known of it */
-    uint64_t listed_early; /* b->early then */
-    struct op_result listing;
+    struct kept_page kept_page[KEPT_PAGES];
+    uint32_t next_page;
     struct reading reading;
+    uint32_t ahead_size, ahead_sent, ahead_used; /* names at a time; of the last ones */
+    uint32_t dirs_size;                          /* listings at a time */
+    uint32_t walked; /* directories that were listed one after another in one that was */
+    bool ahead_pays;
+    uint32_t lost; /* reads that were asked for since the way to a directory was not known */
     _Atomic uint64_t sent_ms; /* when this process last sent a batch of its own */
     bool neighbours;          /* a pending op is in a directory that this process did not make */
     uint64_t kept;            /* inode that was kept under another name last; 0: none */
@@ -81,20 +94,40 @@ bool early_call(struct batch *b, const struct op *op, struct op_result *res);
 /* The directory of op's last component, when the whole way to it is known.  Locked. */
 struct node *early_parent(struct batch *b, const struct op *op);
 
-/* --- learn.c: what the store did -------------------------------------------------------------- */
+/* --- learn.c, learn_ask.c: what the store did
+ * -------------------------------------------------------------- */
 
 /* Announces names that the ops may make, before anything is looked at that decides them.  Answers
  * the board's ticket.  Not locked. */
-#define NOT_ASKING UINT32_MAX
+#define AHEAD_ENTRIES 255 /* of a listing that is asked for ahead */
+#define NOT_ASKING    UINT32_MAX
 uint32_t learn_before(struct batch *b, const struct op *ops, size_t n);
+/* The last component of a path that can be nothing else than a name of its parent, or NULL. */
+const char *learn_last_name(const char *path, size_t *len);
 /* early: b->early when the ops were sent.  Locks. */
 void learn_after(struct batch *b, const struct op *ops, size_t n, const struct op_result *res,
                  uint64_t since, uint64_t early);
+/* What came ahead of the file that op opened does not serve the next open. */
+void learn_opened(struct batch *b, const struct op *op, const struct op_result *res);
 /* Ops for the same round trip whose answers make early ones possible: the way to the directory
  * where something is made, or its listing.  Returns how many; *paths is to be freed with them. */
-#define LEARN_MORE 10
+#define LEARN_MORE 34
 size_t learn_more(struct batch *b, const struct op *ops, size_t n, struct op more[LEARN_MORE],
                   char **paths);
+
+/* --- ahead.c: the next files of a directory ----------------------------------------------------
+ */
+
+/* Ops for the same round trip, when the program goes through a directory: how many; *room is to be
+ * freed with them.  Locked, as what follows. */
+size_t ahead_ask(struct batch *b, const struct op *op, struct op more[LEARN_MORE], char **room);
+void ahead_learn(struct batch *b, const struct op *op, const struct op_result *res, uint64_t since);
+void ahead_used(struct batch *b, struct node *n); /* what is known of n served a read */
+/* kept.c: the listing of dir, which is known whole, was answered; and it is asked for: true, once.
+ */
+void keep_listing(struct batch *b, const struct node *dir, const struct op_result *res, bool ahead);
+bool kept_listing(struct batch *b, const struct node *dir, struct op_result *res);
+void kept_free(struct batch *b);
 
 /* --- drain.c ---------------------------------------------------------------------------------- */
 

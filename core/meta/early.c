@@ -19,16 +19,26 @@
 #define REMOVAL_BELIEVED_NS (30 * SECOND_NS)
 #define OWN_DIR_NS          (60 * SECOND_NS)
 
-static bool is_younger(const struct batch *b, const struct node *n, uint64_t ns)
+static bool is_believed(const struct batch *b, const struct node *n, uint64_t told_ns, uint64_t ns)
 {
     if (queue_holds(b->queue, &n->make))
         return true; /* nobody else knows of it */
-    return clock_mono_ns() - n->told_ns < ns && n->told_ns > b->input_ns;
+    return clock_mono_ns() - told_ns < ns && told_ns > b->input_ns;
 }
 
 bool early_is_young(const struct batch *b, const struct node *n)
 {
-    return is_younger(b, n, BELIEVED_NS);
+    return is_believed(b, n, n->told_ns, BELIEVED_NS);
+}
+
+bool early_is_listed(const struct batch *b, const struct node *dir)
+{
+    return dir->is_complete && is_believed(b, dir, dir->listed_ns, BELIEVED_NS);
+}
+
+bool early_is_bare(const struct batch *b, const struct node *n)
+{
+    return n->bare_ns != 0 && is_believed(b, n, n->bare_ns, BELIEVED_NS);
 }
 
 static bool may_search(const struct op *op, const struct node *n)
@@ -109,7 +119,7 @@ static struct node *known_for(struct batch *b, const struct place *p, uint64_t n
     if (n != NULL && n->is_mine && n->a.type == TYPE_DIRECTORY)
         ns = OWN_DIR_NS;
     bool is_plain = n != NULL && n->a.parent < INO_TRASH && n->a.access_acl == 0;
-    return is_plain && is_younger(b, n, ns) ? n : NULL;
+    return is_plain && is_believed(b, n, n->told_ns, ns) ? n : NULL;
 }
 
 /* The attributes of what is there, young enough to be told to a program. */
@@ -118,10 +128,14 @@ struct node *early_object(struct batch *b, const struct place *p)
     return known_for(b, p, BELIEVED_NS);
 }
 
-/* The same of what is about to go. */
+/* The same of what is about to go; of a directory, which names it holds, too. */
 struct node *early_removed(struct batch *b, const struct place *p)
 {
-    return known_for(b, p, REMOVAL_BELIEVED_NS);
+    struct node *n = known_for(b, p, REMOVAL_BELIEVED_NS);
+    if (n == NULL || !n->is_complete)
+        return n;
+    uint64_t ns = n->is_mine ? OWN_DIR_NS : REMOVAL_BELIEVED_NS;
+    return is_believed(b, n, n->listed_ns, ns) ? n : NULL;
 }
 
 bool early_answer(struct op_result *res, const struct node *n)
@@ -142,7 +156,7 @@ bool early_refuse(struct op_result *res, int code)
 /* Is a name known not to be there, as far as reads go? */
 bool early_is_absent(const struct batch *b, const struct place *p)
 {
-    return p->known == ABSENT && early_is_young(b, p->dir);
+    return p->known == ABSENT && early_is_listed(b, p->dir);
 }
 
 /* --- reads ------------------------------------------------------------------------------------ */
@@ -163,21 +177,17 @@ static bool lookup(struct batch *b, const struct op *op, struct op_result *res)
             return false;
         buf_add(&res->extra, n->target, n->a.length);
     }
+    ahead_used(b, n);
     return early_answer(res, n);
 }
 
 static bool readdir_op(struct batch *b, const struct op *op, struct op_result *res)
 {
-    struct node *n = overlay_node(b->overlay, op->base);
-    if (n == NULL || b->listed != n->ino || b->listed_names != n->listing ||
-        b->listed_early != b->early || op->off != 0 || (op->path != NULL && *op->path != '\0') ||
-        !early_is_young(b, n))
+    const struct node *n = overlay_node(b->overlay, op->base);
+    if (op->off != 0 || (op->path != NULL && *op->path != '\0') || n == NULL ||
+        !early_is_listed(b, n))
         return false;
-    *res = b->listing;
-    res->extra = (struct buf){0};
-    buf_add(&res->extra, b->listing.extra.data, b->listing.extra.len);
-    b->listed = 0; /* once: who asks again wants to see something new */
-    return buf_ok(&res->extra) == 0;
+    return kept_listing(b, n, res);
 }
 
 /* --- the table -------------------------------------------------------------------------------- */
@@ -206,6 +216,13 @@ bool early_call(struct batch *b, const struct op *op, struct op_result *res)
         return early_rename(b, op, res);
     case OP_READDIR:
         return readdir_op(b, op, res);
+    case OP_LISTXATTR:
+        return early_listxattr(b, op, res);
+    case OP_GETXATTR:
+        return early_getxattr(b, op, res);
+    case OP_SETXATTR:
+    case OP_REMOVEXATTR:
+        return early_setxattr(b, op, res);
     case OP_UNLINK:
         return early_unlink(b, op, res);
     case OP_RMDIR:

@@ -30,6 +30,10 @@ bool early_find(struct batch *b, const struct op *op, uint64_t base, const char 
                 struct place *p);
 /* Believed as a stock mount's kernel believes attributes and listings. */
 bool early_is_young(const struct batch *b, const struct node *n);
+/* The same of which names it holds. */
+bool early_is_listed(const struct batch *b, const struct node *dir);
+/* As far as that: has it no extended attributes? */
+bool early_is_bare(const struct batch *b, const struct node *n);
 /* The attributes of what is there, young enough to be told to a program; NULL: not known. */
 struct node *early_object(struct batch *b, const struct place *p);
 /* The same of what is about to go. */
@@ -60,8 +64,8 @@ bool early_is_ours_alone(struct batch *b, const struct node *n);
  * this learned something old. */
 void early_mark_again(struct batch *b, const struct node *n);
 
-/* --- early_names.c, early_removals.c, early_attrs.c
- * ----------------------------------------------- */
+/* --- early_names.c, early_removals.c, early_attrs.c, early_xattrs.c
+ * ------------------------------- */
 
 /* May a name be added to dir without asking? */
 bool early_may_add(struct batch *b, const struct op *op, const struct node *dir);
@@ -73,5 +77,8 @@ bool early_rmdir(struct batch *b, const struct op *op, struct op_result *res);
 bool early_rename(struct batch *b, const struct op *op, struct op_result *res);
 bool early_setattr(struct batch *b, const struct op *op, struct op_result *res);
 bool early_write(struct batch *b, const struct op *op, struct op_result *res);
+bool early_listxattr(struct batch *b, const struct op *op, struct op_result *res);
+bool early_getxattr(struct batch *b, const struct op *op, struct op_result *res);
+bool early_setxattr(struct batch *b, const struct op *op, struct op_result *res); /* or removes */
 
 #endif

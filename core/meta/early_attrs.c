@@ -78,6 +78,8 @@ static bool change(struct batch *b, const struct op *op, struct node *n, const s
         n->make.frame = 0; /* what follows must not overtake it */
     }
     n->a = *a;
+    if (op->kind == OP_WRITE)
+        n->records_ns = 0;
     return early_answer(res, n);
 }
 

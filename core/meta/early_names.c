@@ -10,15 +10,23 @@
 #define OPEN_BELIEVED_NS (UINT64_C(50) * 1000000)
 
 /* Close-to-open: what another host closed before we open must be seen, so an open believes less. */
-static bool is_fresh(const struct node *n)
+static bool is_fresh(uint64_t told_ns)
 {
-    return clock_mono_ns() - n->told_ns < OPEN_BELIEVED_NS;
+    return clock_mono_ns() - told_ns < OPEN_BELIEVED_NS;
+}
+
+/* Of a file: that it has none, or the records that say where it is. */
+static bool has_content(const struct batch *b, const struct node *n)
+{
+    if (n->a.length == 0)
+        return is_fresh(n->told_ns);
+    return n->records_ns > b->input_ns && is_fresh(n->records_ns);
 }
 
 /* May a name be added to dir without asking? */
 bool early_may_add(struct batch *b, const struct op *op, const struct node *dir)
 {
-    bool streams = dir->fresh >= STREAM_AFTER && early_is_young(b, dir);
+    bool streams = dir->fresh >= STREAM_AFTER && early_is_listed(b, dir);
     return b->may_grow && dir->is_complete && (dir->is_mine || streams) && dir->a.flags == 0 &&
            dir->a.tier == 0 && dir->a.default_acl == 0 && dir->a.parent < INO_TRASH &&
            dir->ino < INO_TRASH && meta_may(&op->cred, &dir->a, 3);
@@ -61,7 +69,7 @@ static bool make(struct batch *b, const struct op *op, struct place *p, uint8_t 
         return false;
     struct node *dir = p->dir;
     early_touch(b, op, dir, type == TYPE_DIRECTORY);
-    dir->told_ns = clock_mono_ns();
+    dir->told_ns = dir->listed_ns = clock_mono_ns();
     dir->last_make = ref.frame;
     if (!overlay_add(b->overlay, dir, name, p->len, type, op->ino))
         dir->is_complete = false;
@@ -69,6 +77,7 @@ static bool make(struct batch *b, const struct op *op, struct place *p, uint8_t 
     if (fresh != NULL) {
         fresh->make = ref;
         fresh->is_mine = true;
+        fresh->bare_ns = fresh->told_ns;
         if (type == TYPE_DIRECTORY)
             overlay_set_complete(b->overlay, fresh);
         if (type == TYPE_SYMLINK)
@@ -87,7 +96,7 @@ bool early_new(struct batch *b, const struct op *op, uint8_t type, struct op_res
     struct place p;
     if (!early_find(b, op, op->base, op->path, &p) || p.dir == NULL)
         return false;
-    if (p.known == PRESENT && early_is_young(b, p.dir))
+    if (p.known == PRESENT && early_is_listed(b, p.dir))
         return early_refuse(res, -EEXIST);
     if (p.known != ABSENT || !early_may_add(b, op, p.dir))
         return false;
@@ -113,17 +122,21 @@ bool early_open(struct batch *b, const struct op *op, struct op_result *res)
                make(b, op, &p, TYPE_FILE, res);
     if (early_is_absent(b, &p))
         return early_refuse(res, -ENOENT);
-    if (creates && p.known == PRESENT && (op->flags & OPF_EXCL) != 0 && early_is_young(b, p.dir))
+    if (creates && p.known == PRESENT && (op->flags & OPF_EXCL) != 0 && early_is_listed(b, p.dir))
         return early_refuse(res, -EEXIST);
-    /* Directories, and files without a byte: whatever has content comes with its records. */
     struct node *n = early_object(b, &p);
     if (n == NULL || creates || (op->flags & OPF_TRUNC) != 0 || n->a.flags != 0)
         return false;
-    bool is_dir = n->a.type == TYPE_DIRECTORY;
-    if (!(is_dir && (op->valid & 2) == 0) && !(n->a.type == TYPE_FILE && n->a.length == 0 &&
-                                               (op->flags & OPF_DIRECTORY) == 0 && is_fresh(n)))
+    bool is_dir = n->a.type == TYPE_DIRECTORY && (op->valid & 2) == 0;
+    bool is_file = n->a.type == TYPE_FILE && (op->flags & OPF_DIRECTORY) == 0;
+    if (!is_dir && !(is_file && has_content(b, n)))
         return false;
     if ((op->flags & OPF_OPATH) == 0 && !meta_may(&op->cred, &n->a, op->valid & 7))
         return false;
-    return early_answer(res, n);
+    if (is_file && n->a.length > 0 && (op->flags & OPF_OPATH) == 0)
+        buf_add(&res->extra, n->records, n->records_len);
+    if (is_file)
+        n->records_ns = 0; /* once: who opens it again wants what was written meanwhile */
+    ahead_used(b, n);
+    return buf_ok(&res->extra) == 0 && early_answer(res, n);
 }

@@ -9,16 +9,15 @@
 
 #include "core/base/clock.h"
 #include "core/meta/lx.h"
+#include "core/meta/order.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define STREAM_ENTRIES 4096   /* a directory with more is not streamed into */
-#define LISTED_MAX     100000 /* one with more is not known whole */
+#define LISTED_MAX 100000 /* one with more is not known whole */
 
 /* The last component of a path that can be nothing else than a name of its parent. */
-static const char *last_name(const char *path, size_t *len)
+const char *learn_last_name(const char *path, size_t *len)
 {
     const char *slash = path != NULL ? strrchr(path, '/') : NULL;
     const char *name = slash != NULL ? slash + 1 : path;
@@ -26,113 +25,6 @@ static const char *last_name(const char *path, size_t *len)
     if (*len == 0 || *len > NAME_LEN_MAX || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
         return NULL;
     return name;
-}
-
-/* --- what is asked for ------------------------------------------------------------------------ */
-
-enum making { NOTHING, ONE_NAME, ANYTHING };
-
-/* May the change make a name, or take a directory from under one? */
-static enum making makes(const struct op *op, const char **path)
-{
-    *path = op->path;
-    switch (op->kind) {
-    case OP_OPEN:
-        return (op->flags & OPF_CREATE) != 0 ? ONE_NAME : NOTHING;
-    case OP_MKNOD:
-    case OP_MKDIR:
-    case OP_SYMLINK:
-    case OP_MAKE:
-        return ONE_NAME;
-    case OP_LINK:
-    case OP_RENAME:
-        *path = op->path2;
-        return (op->flags & OPF_EXCHANGE) != 0 ? NOTHING : ONE_NAME;
-    case OP_RMDIR:
-        return ANYTHING;
-    default:
-        return NOTHING;
-    }
-}
-
-uint32_t learn_before(struct batch *b, const struct op *ops, size_t n)
-{
-    enum making sum = NOTHING;
-    const char *path = NULL, *one;
-    size_t len = 0;
-    for (size_t i = 0; i < n; i++) {
-        enum making m = makes(&ops[i], &one);
-        if (m != NOTHING)
-            sum = m == ANYTHING || sum != NOTHING ? ANYTHING : ONE_NAME;
-        path = m == ONE_NAME ? one : path;
-    }
-    if (sum == NOTHING)
-        return NOT_ASKING;
-    const char *name = sum == ONE_NAME ? last_name(path, &len) : NULL;
-    return board_begin_asking(b->board, name, len);
-}
-
-/* The directory of the name, when that needs no walk. */
-static uint64_t dir_of(const struct op *op)
-{
-    return op->path != NULL && strchr(op->path, '/') == NULL ? op->base : 0;
-}
-
-/* Who makes one name after another in a directory is told what else is in it. */
-static bool begins_stream(const struct node *dir)
-{
-    return dir->fresh + 1 >= STREAM_AFTER && !dir->is_complete && dir->a.type == TYPE_DIRECTORY;
-}
-
-static struct op question(const struct op *op, uint8_t kind, uint64_t base, const char *path)
-{
-    return (struct op){.kind = kind,
-                       .len = kind == OP_READDIR ? STREAM_ENTRIES : 0,
-                       .flags = OPF_NOFOLLOW | OPF_BY_FD,
-                       .cred = op->cred,
-                       .now = op->now,
-                       .base = base,
-                       .path = path};
-}
-
-/* A look-up of the base, and one of each directory on the way: "a/b/c" asks for "", "a" and "a/b".
- */
-static size_t ask_way(const struct op *op, struct op more[LEARN_MORE], char **paths)
-{
-    const char *path = op->path + strspn(op->path, "/");
-    size_t n = 0, depth = 1, len = strlen(path);
-    for (const char *p = path; *p != '\0'; p++)
-        depth += *p == '/';
-    char *copy = depth <= LEARN_MORE && len <= PATH_LEN_MAX ? malloc(depth * (len + 1)) : NULL;
-    *paths = copy;
-    more[n++] = question(op, OP_LOOKUP, op->base, "");
-    for (size_t i = 0; copy != NULL && i < len; i++) {
-        if (path[i] != '/' || path[i + 1] == '/' || path[i + 1] == '\0')
-            continue;
-        memcpy(copy, path, i);
-        copy[i] = '\0';
-        more[n++] = question(op, OP_LOOKUP, op->base, copy);
-        copy += i + 1;
-    }
-    return n;
-}
-
-size_t learn_more(struct batch *b, const struct op *ops, size_t n, struct op more[LEARN_MORE],
-                  char **paths)
-{
-    size_t found = 0;
-    *paths = NULL;
-    if (n != 1 || (ops->kind != OP_MKDIR && ops->kind != OP_OPEN) || ops->cred.uid != b->uid ||
-        !op_changes(ops) || ops->path == NULL)
-        return 0;
-    pthread_mutex_lock(&b->known);
-    const struct node *dir = early_parent(b, ops);
-    if (dir == NULL)
-        found = ask_way(ops, more, paths);
-    else if (begins_stream(dir))
-        more[found++] = question(ops, OP_READDIR, dir->ino, "");
-    pthread_mutex_unlock(&b->known);
-    return found;
 }
 
 /* --- marks for others ------------------------------------------------------------------------- */
@@ -168,13 +60,19 @@ static void mark_change(struct batch *b, const struct op *op, const struct op_re
     }
 }
 
+/* The directory of the name, when that needs no walk. */
+static uint64_t dir_of(const struct op *op)
+{
+    return op->path != NULL && strchr(op->path, '/') == NULL ? op->base : 0;
+}
+
 /* --- what this process knows ------------------------------------------------------------------ */
 
 static void learn_new(struct batch *b, const struct op *op, const struct op_result *res,
                       uint64_t since)
 {
     size_t len;
-    const char *name = (res->rflags & OPR_LINKED) == 0 ? last_name(op->path, &len) : NULL;
+    const char *name = (res->rflags & OPR_LINKED) == 0 ? learn_last_name(op->path, &len) : NULL;
     struct node *dir = overlay_node(b->overlay, res->parent);
     struct lx x = {.env = &b->env, .op = op};
 
@@ -194,6 +92,7 @@ static void learn_new(struct batch *b, const struct op *op, const struct op_resu
     if (n == NULL)
         return;
     n->is_mine = true;
+    n->bare_ns = n->told_ns;
     if (res->attr.type == TYPE_DIRECTORY)
         overlay_set_complete(b->overlay, n);
     if (res->attr.type == TYPE_SYMLINK && op->kind == OP_SYMLINK)
@@ -203,7 +102,7 @@ static void learn_new(struct batch *b, const struct op *op, const struct op_resu
 static void learn_gone(struct batch *b, const struct op *op, const struct op_result *res)
 {
     size_t len;
-    const char *name = last_name(op->path, &len);
+    const char *name = learn_last_name(op->path, &len);
     struct node *dir = overlay_node(b->overlay, res->parent);
     struct lx x = {.env = &b->env, .op = op};
 
@@ -223,24 +122,16 @@ static void learn_attr(struct batch *b, const struct op_result *res, uint64_t si
 {
     if (!res->has_attr || res->ino == 0)
         return;
-    struct node *n = overlay_node(b->overlay, res->ino);
-    uint64_t listed_ns = n != NULL && n->is_complete ? n->told_ns : 0;
-    n = overlay_learn(b->overlay, res->ino, &res->attr, since);
+    struct node *n = overlay_learn(b->overlay, res->ino, &res->attr, since);
     if (n != NULL)
         n->make.frame = 0;
-    if (n != NULL && listed_ns != 0)
-        n->told_ns = listed_ns; /* its names are no younger for it */
 }
 
-static void keep_listing(struct batch *b, const struct node *dir, const struct op_result *res)
+static void learn_xattrs(struct batch *b, const struct op_result *res, bool has_none)
 {
-    op_result_free(&b->listing);
-    b->listing = *res;
-    b->listing.extra = (struct buf){0};
-    buf_add(&b->listing.extra, res->extra.data, res->extra.len);
-    b->listed = buf_ok(&b->listing.extra) == 0 ? res->ino : 0;
-    b->listed_names = dir->listing;
-    b->listed_early = b->early;
+    struct node *n = overlay_node(b->overlay, res->ino);
+    if (n != NULL)
+        n->bare_ns = has_none ? clock_mono_ns() : 0;
 }
 
 /* Is it the page behind the one that was learned last?  What this process did in between is in what
@@ -255,7 +146,7 @@ static bool continues(const struct batch *b, const struct op *op, const struct n
 
 /* The entries of a page, with their attributes.  NULL: not all of them. */
 static struct node *learn_page(struct batch *b, struct node *dir, const struct buf *page,
-                               uint64_t since)
+                               uint64_t since, char last[NAME_LEN_MAX + 1])
 {
     const uint8_t *p = page->data + 8, *end = page->data + page->len;
     uint64_t dir_ino = dir->ino;
@@ -279,8 +170,9 @@ static struct node *learn_page(struct batch *b, struct node *dir, const struct b
             if (dir == NULL)
                 return NULL;
         }
-        memcpy(b->reading.last, name, n);
-        b->reading.last[n] = '\0';
+        order_add(&dir->order, name, n, ino);
+        memcpy(last, name, n);
+        last[n] = '\0';
         p = entry + 11 + raw;
     }
     return dir;
@@ -290,7 +182,7 @@ static struct node *learn_page(struct batch *b, struct node *dir, const struct b
 static void learn_entry(struct batch *b, const struct op *op, const struct op_result *res)
 {
     size_t len;
-    const char *name = last_name(op->path, &len);
+    const char *name = learn_last_name(op->path, &len);
     struct node *dir = name != NULL && (op->flags & OPF_NOFOLLOW) != 0 && res->has_attr
                            ? overlay_node(b->overlay, res->parent)
                            : NULL;
@@ -302,7 +194,7 @@ static void learn_entry(struct batch *b, const struct op *op, const struct op_re
 static void learn_listing(struct batch *b, const struct op *op, const struct op_result *res,
                           uint64_t since)
 {
-    struct reading *r = &b->reading;
+    struct reading one = {0}, *r = op->len == AHEAD_ENTRIES ? &one : &b->reading;
     if (res->extra.len < 8 || !res->has_attr)
         return;
     struct node *dir = overlay_node(b->overlay, res->ino);
@@ -310,7 +202,6 @@ static void learn_listing(struct batch *b, const struct op *op, const struct op_
         return;
     uint64_t cursor = get_be64(res->extra.data);
     bool was_complete = dir != NULL && dir->is_complete;
-    uint64_t was_told = was_complete ? dir->told_ns : 0;
     dir = overlay_learn(b->overlay, res->ino, &res->attr, since);
     if (dir == NULL)
         return;
@@ -318,11 +209,11 @@ static void learn_listing(struct batch *b, const struct op *op, const struct op_
         if (cursor == 0 || !was_complete) /* else it stays complete, and pages are added */
             overlay_start_listing(b->overlay, dir);
         *r = (struct reading){.listing = dir->listing, .told_ns = dir->told_ns};
+        order_free(dir->order);
+        dir->order = NULL;
     }
-    if (was_complete)
-        dir->told_ns = was_told;
     r->dir = 0;
-    dir = learn_page(b, dir, &res->extra, since);
+    dir = learn_page(b, dir, &res->extra, since, r->last);
     if (dir == NULL)
         return;
     if (cursor != 0) {
@@ -330,10 +221,10 @@ static void learn_listing(struct batch *b, const struct op *op, const struct op_
         r->cursor = cursor;
         return;
     }
-    dir->told_ns = r->told_ns;
     overlay_set_complete(b->overlay, dir);
+    dir->listed_ns = r->told_ns;
     if (op->off == 0)
-        keep_listing(b, dir, res);
+        keep_listing(b, dir, res, op->len == AHEAD_ENTRIES);
 }
 
 /* Between single names of known directories; whatever else it was, all knowledge ends. */
@@ -341,7 +232,7 @@ static void learn_rename(struct batch *b, const struct op *op, const struct op_r
 {
     struct node *from = dir_of(op) != 0 ? overlay_node(b->overlay, op->base) : NULL;
     size_t n, n2;
-    const char *name = last_name(op->path, &n), *name2 = last_name(op->path2, &n2);
+    const char *name = learn_last_name(op->path, &n), *name2 = learn_last_name(op->path2, &n2);
     uint8_t type;
     uint64_t ino;
 
@@ -387,6 +278,16 @@ static void learn(struct batch *b, const struct op *op, const struct op_result *
         learn_attr(b, res, since);
         learn_entry(b, op, res);
         break;
+    case OP_AHEAD:
+        learn_attr(b, res, since);
+        ahead_learn(b, op, res, since);
+        break;
+    case OP_LISTXATTR:
+    case OP_SETXATTR:
+        learn_attr(b, res, since);
+        learn_xattrs(b, res, op->kind == OP_LISTXATTR && res->extra.len == 0);
+        break;
+    case OP_GETXATTR:
     case OP_SETATTR:
     case OP_WRITE:
     case OP_TRUNCATE:
@@ -410,6 +311,17 @@ static void forget(struct batch *b, const struct op_result *res)
     overlay_forget(b->overlay, res->parent);
 }
 
+void learn_opened(struct batch *b, const struct op *op, const struct op_result *res)
+{
+    if (op->kind != OP_OPEN || res->code != 0)
+        return;
+    pthread_mutex_lock(&b->known);
+    struct node *n = overlay_node(b->overlay, res->ino);
+    if (n != NULL)
+        n->records_ns = 0;
+    pthread_mutex_unlock(&b->known);
+}
+
 void learn_after(struct batch *b, const struct op *ops, size_t n, const struct op_result *res,
                  uint64_t since, uint64_t early)
 {
@@ -418,8 +330,6 @@ void learn_after(struct batch *b, const struct op *ops, size_t n, const struct o
     pthread_mutex_lock(&b->known);
     for (size_t i = 0; i < n; i++) {
         bool changes = op_changes(&ops[i]);
-        if (changes)
-            b->listed = 0;
         if (changes && b->changes < FIRST_SYNC)
             b->changes++;
         if (b->early == early && ops[i].cred.uid == b->uid)

@@ -166,6 +166,13 @@ int lx_trash_put(struct lx *x, const struct lx_plan *p, uint64_t dir, uint64_t i
 int lx_drop(struct lx *x, uint64_t dir, uint64_t ino, struct attr *a);
 int lx_drop_dir(struct lx *x, uint64_t ino);
 
+/* --- lx_attr.c (op_xattr) -----------------------------------------------------------------------
+ */
+
+#define XATTR_VALUE_MAX 65536
+/* May the caller read (mask 4) or write (2) this extended attribute of a?  0 or -errno. */
+int lx_xattr_permitted(struct lx *x, const struct attr *a, const char *name, uint32_t mask);
+
 /* --- lx_data.c (lib_data, lib_truncate, lib_purge)
  * ------------------------------------------------ */
 
@@ -229,6 +236,7 @@ int lx_op_forget(struct lx *x);
 int lx_op_make(struct lx *x);
 int lx_op_repack(struct lx *x);
 int lx_op_recount(struct lx *x);
+int lx_op_ahead(struct lx *x);
 
 static inline bool lx_has(const struct lx *x, uint32_t flag)
 {

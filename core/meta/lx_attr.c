@@ -152,14 +152,12 @@ int lx_op_setattr(struct lx *x)
 /* --- extended attributes
  * ------------------------------------------------------------------------------ */
 
-#define VALUE_MAX 65536
-
 static bool begins(const char *name, const char *space)
 {
     return strncmp(name, space, strlen(space)) == 0;
 }
 
-static int permitted(struct lx *x, const struct attr *a, const char *name, uint32_t mask)
+int lx_xattr_permitted(struct lx *x, const struct attr *a, const char *name, uint32_t mask)
 {
     bool writes = mask == 2;
     uint32_t uid = x->op->cred.uid;
@@ -200,7 +198,7 @@ int lx_op_getxattr(struct lx *x)
     bool found;
     int rc = object(x, &w);
     if (rc == 0)
-        rc = permitted(x, &w.attr, name_of(x), 4);
+        rc = lx_xattr_permitted(x, &w.attr, name_of(x), 4);
     if (rc != 0)
         return rc;
     lx_key(key, 'x', w.ino);
@@ -249,11 +247,11 @@ int lx_op_setxattr(struct lx *x)
         return -EINVAL;
     if (n == 0 || n > NAME_LEN_MAX)
         return -ERANGE;
-    if (op->data_len > VALUE_MAX)
+    if (op->data_len > XATTR_VALUE_MAX)
         return -E2BIG;
     int rc = object(x, &w);
     if (rc == 0)
-        rc = permitted(x, &w.attr, name_of(x), 2);
+        rc = lx_xattr_permitted(x, &w.attr, name_of(x), 2);
     if (rc != 0)
         return rc;
     lx_key(key, 'x', w.ino);
@@ -274,7 +272,7 @@ int lx_op_removexattr(struct lx *x)
     bool found;
     int rc = object(x, &w);
     if (rc == 0)
-        rc = permitted(x, &w.attr, name_of(x), 2);
+        rc = lx_xattr_permitted(x, &w.attr, name_of(x), 2);
     if (rc != 0)
         return rc;
     lx_key(key, 'x', w.ino);

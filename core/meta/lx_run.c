@@ -34,6 +34,7 @@ static const lx_op ops[OP_KINDS] = {
     [OP_MAKE] = lx_op_make,
     [OP_REPACK] = lx_op_repack,
     [OP_RECOUNT] = lx_op_recount,
+    [OP_AHEAD] = lx_op_ahead,
 };
 
 static int run(struct lx *x, const struct op *op, struct op_result *res)

@@ -172,12 +172,12 @@ static int ask(struct meta *m, const struct op *ops, size_t n, struct op_result 
         if (b != NULL) {
             batch_refresh(b, &env, r.usage != 0 ? &r.res[r.usage] : NULL);
             /* The directory first, since what is learned of the change belongs into it; and again,
-             * since it was asked for behind the change. */
-            for (int twice = 0; twice < 2; twice++) {
+             * since it was asked for behind the change.  What comes ahead belongs to a listing. */
+            if (ops[0].kind != OP_READDIR)
                 learn_after(b, &r.ops[r.more], r.n_more, &r.res[r.more], since, early);
-                if (twice == 0)
-                    learn_after(b, ops, n, res, since, early);
-            }
+            learn_after(b, ops, n, res, since, early);
+            learn_after(b, &r.ops[r.more], r.n_more, &r.res[r.more], since, early);
+            learn_opened(b, ops, res);
         }
         leave_riders(m, &r);
     } else if (b != NULL && !all_read(ops, n)) {

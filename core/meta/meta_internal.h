@@ -34,7 +34,7 @@ struct meta {
     uint64_t read_at_ms;
     uint32_t epoch; /* the engine's when it was read */
     bool is_stale;
-    bool will_make; /* the first call makes something: inodes are taken with the setting */
+    bool will_make;          /* the first call makes something: inodes are taken with the setting */
     int dead;                /* -errno when the volume must not be touched any more */
     pthread_mutex_t id_lock; /* the next two; taken last */
     struct id_range ids[2];

@@ -4,6 +4,7 @@
 #include "core/meta/overlay.h"
 
 #include "core/base/clock.h"
+#include "core/meta/order.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -52,6 +53,8 @@ int overlay_new(struct board *b, struct overlay **out)
 
 static void free_node(struct node *n)
 {
+    order_free(n->order);
+    free(n->records);
     free(n->target);
     free(n);
 }
@@ -157,6 +160,11 @@ static void keep_bounded(struct overlay *o)
         overlay_clear(o);
 }
 
+static bool has_same_content(const struct attr *a, const struct attr *b)
+{
+    return a->mtime.sec == b->mtime.sec && a->mtime.nsec == b->mtime.nsec && a->length == b->length;
+}
+
 struct node *overlay_learn(struct overlay *o, uint64_t ino, const struct attr *a, uint64_t since)
 {
     struct node *n = overlay_node(o, ino);
@@ -175,6 +183,8 @@ struct node *overlay_learn(struct overlay *o, uint64_t ino, const struct attr *a
         *head = n;
         o->n_nodes++;
     }
+    if (n->records_ns != 0 && !has_same_content(&n->a, a))
+        n->records_ns = 0;
     n->a = *a;
     n->told_ns = clock_mono_ns();
     return n;
@@ -193,7 +203,17 @@ void overlay_doubt(struct overlay *o, uint64_t dir)
     if (n == NULL)
         return;
     n->is_mine = n->is_complete = false;
-    n->listing = n->count = n->told_ns = 0;
+    n->listing = n->count = n->told_ns = n->listed_ns = 0;
+}
+
+void overlay_set_records(struct node *n, const void *records, size_t len)
+{
+    free(n->records);
+    n->records = len > 0 ? malloc(len) : NULL;
+    if (n->records != NULL)
+        memcpy(n->records, records, len);
+    n->records_len = (uint32_t)len;
+    n->records_ns = len == 0 || n->records != NULL ? n->told_ns : 0;
 }
 
 void overlay_set_target(struct node *n, const char *target, size_t len)
@@ -286,6 +306,7 @@ void overlay_set_complete(struct overlay *o, struct node *dir)
     if (dir->listing == 0)
         overlay_start_listing(o, dir);
     dir->is_complete = true;
+    dir->listed_ns = clock_mono_ns();
 }
 
 bool overlay_add(struct overlay *o, struct node *dir, const char *name, size_t len, uint8_t type,
@@ -296,6 +317,7 @@ bool overlay_add(struct overlay *o, struct node *dir, const char *name, size_t l
     uint32_t hash = hash_name(dir->listing, name, len);
     struct dentry *d = *find_entry(o, dir->listing, hash, name, len);
     if (d != NULL) {
+        dir->changes += d->type != type || d->ino != ino;
         d->type = type;
         d->ino = ino;
         d->told_ns = clock_mono_ns();
@@ -317,6 +339,7 @@ bool overlay_add(struct overlay *o, struct node *dir, const char *name, size_t l
     *head = d;
     o->n_entries++;
     dir->count++;
+    dir->changes++;
     return true;
 }
 
@@ -331,5 +354,6 @@ void overlay_remove(struct overlay *o, struct node *dir, const char *name, size_
     *at = d->next;
     o->n_entries--;
     dir->count--;
+    dir->changes++;
     free(d);
 }

@@ -21,14 +21,23 @@ struct node {
     struct attr a;
     uint64_t since;        /* board_now() when it was learned */
     uint64_t told_ns;      /* when the store last said it (or we made it) */
+    uint64_t bare_ns;      /* when it last was known to have no extended attributes; 0: never */
     struct queue_ref make; /* its unsent OP_MAKE; frame 0: none */
     uint64_t listing;      /* of a directory: which entries are its own; 0: none */
+    uint64_t listed_ns;    /* when the listing was told, when complete */
     uint64_t count;        /* entries, when complete */
+    uint32_t changes;      /* names that came, went or changed */
     bool is_complete;
-    bool is_mine;       /* made by this process */
-    uint64_t last_make; /* of a directory: frame of the last OP_MAKE in it */
-    uint32_t fresh;     /* entries made here one after another */
-    char *target;       /* of a symlink, NUL-terminated, or NULL */
+    bool is_mine;        /* made by this process */
+    uint64_t last_make;  /* of a directory: frame of the last OP_MAKE in it */
+    uint32_t fresh;      /* entries made here one after another */
+    char *target;        /* of a symlink, NUL-terminated, or NULL */
+    uint32_t asked;      /* of a directory: reads of files in it while its names were not known */
+    struct order *order; /* of a directory: names as they were listed, or NULL */
+    uint64_t records_ns; /* of a file: when the records of chunk 0 were told; 0: not known */
+    uint8_t *records;
+    uint32_t records_len;
+    bool is_ahead; /* told before the program asked, and not used yet */
     struct node *next;
 };
 
@@ -44,6 +53,8 @@ struct node *overlay_learn(struct overlay *o, uint64_t ino, const struct attr *a
 void overlay_forget(struct overlay *o, uint64_t ino);
 /* Somebody else changed the directory: its listing is not known any more. */
 void overlay_doubt(struct overlay *o, uint64_t dir);
+/* They came with its attributes; 0 bytes: it has none.  They go when mtime or length change. */
+void overlay_set_records(struct node *n, const void *records, size_t len);
 void overlay_set_target(struct node *n, const char *target, size_t len);
 
 enum known { NOT_KNOWN, ABSENT, PRESENT };

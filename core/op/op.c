@@ -215,6 +215,7 @@ bool op_changes(const struct op *op)
     case OP_LISTXATTR:
     case OP_STATFS:
     case OP_PATHOF:
+    case OP_AHEAD:
         return false;
     case OP_OPEN:
         return (op->flags & (OPF_CREATE | OPF_TRUNC)) != 0;
@@ -234,7 +235,7 @@ const char *op_kind_name(uint8_t kind)
         [OP_SETATTR] = "setattr",     [OP_TRUNCATE] = "truncate", [OP_WRITE] = "write",
         [OP_FALLOCATE] = "fallocate", [OP_SETXATTR] = "setxattr", [OP_REMOVEXATTR] = "removexattr",
         [OP_PURGE] = "purge",         [OP_FORGET] = "forget",     [OP_MAKE] = "make",
-        [OP_REPACK] = "repack",       [OP_RECOUNT] = "recount",
+        [OP_REPACK] = "repack",       [OP_RECOUNT] = "recount",   [OP_AHEAD] = "ahead",
     };
     _Static_assert(sizeof names / sizeof names[0] == OP_KINDS, "a name for each kind");
 

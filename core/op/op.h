@@ -87,6 +87,10 @@ enum op_kind {
                    reference as OP_PURGE.  -EEXIST: sliceRef knows the new slice */
     OP_RECOUNT, /* repairs sliceRef: data = n * (u64 id, u32 size, i64 seen, i64 right): a field
                    that is still as seen (absent: 0) becomes right.  extra: u32 how many */
+    OP_AHEAD,   /* R. what will be asked of names of a directory: base = it, data = n * (u8 length,
+                   name), n <= 1000; or none, and len = how many, any.  extra, for each that is there,
+                   at least the first 1 MiB: u16 namelen, name, u8 type, u64 ino, u16 attrlen, attr,
+                   u8 has it extended attributes, u32 bytes, records of chunk 0.  result: its attr */
     OP_KINDS,
 };
 

@@ -33,8 +33,8 @@ struct rds {
 };
 
 /* conn.c.  A connection that is usable now: 0 or -errno.  Drop closes it without a word.
- * rds_dial(): AUTH and SELECT may still have to be sent, before anything else: rds_greet() adds them
- * and answers how many answers they get, rds_greeted() takes those. */
+ * rds_dial(): AUTH and SELECT may still have to be sent, before anything else: rds_greet() adds
+ * them and answers how many answers they get, rds_greeted() takes those. */
 #define RDS_GREETINGS 2
 int rds_connect(struct rds *r);
 int rds_dial(struct rds *r);

@@ -224,6 +224,17 @@ static void draw_rest(struct drawn *d)
         op->data = d->data;
         op->data_len = held_len;
         break;
+    case OP_AHEAD:
+        op->base = chance(90) ? some_dir() : some_ino();
+        d->path[0] = 0;
+        op->data = d->data;
+        for (unsigned i = below(5) + 1; i > 0; i--) {
+            char *name = (char *)d->data + op->data_len + 1;
+            some_name(name, 60);
+            d->data[op->data_len] = (uint8_t)(strlen(name) + chance(1));
+            op->data_len += 1 + (uint32_t)strlen(name);
+        }
+        break;
     case OP_SETXATTR:
         strcpy(d->path2, "user.x");
         op->data = "value";
@@ -273,10 +284,10 @@ static void draw(size_t n)
     static const struct {
         uint8_t kind, percent, most;
     } rows[] = {
-        {OP_MAKE, 16, 40},  {OP_UNLINK, 10, 30}, {OP_SETATTR, 10, 10}, {OP_WRITE, 12, 15},
+        {OP_MAKE, 12, 40},  {OP_UNLINK, 10, 30}, {OP_SETATTR, 10, 10}, {OP_WRITE, 12, 15},
         {OP_MKDIR, 6, 3},   {OP_RMDIR, 6, 8},    {OP_RENAME, 10, 10},  {OP_LINK, 12, 10},
         {OP_SYMLINK, 4, 3}, {OP_TRUNCATE, 4, 4}, {OP_LOOKUP, 2, 4},    {OP_SETXATTR, 4, 4},
-        {OP_MKNOD, 4, 10},
+        {OP_MKNOD, 4, 10},  {OP_AHEAD, 4, 6},
     };
     size_t in_batch = 0, batch_size = 1 + below(BATCH_MOST);
 

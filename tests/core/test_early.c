@@ -1,0 +1,428 @@
+/*
+ * test_early.c - what a process answers from what it knows, and asks ahead: how many round trips
+ * that saves, and that it never answers what is not so: with another process of the host
+ * and another host (there) changing the same files.
+ */
+#include "core/vfs/vfs.h"
+
+#include "core/base/log.h"
+#include "core/meta/engine.h"
+#include "core/metrics/metrics.h"
+#include "core/op/op.h"
+#include "core/store/store.h"
+#include "tests/lib/server.h"
+
+#include <CUnit/Basic.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#define UUID "0b1b3c6e-5a8f-4d2a-9c55-c2f1c0a1d003"
+
+static struct server *server;
+static struct vfs *here, *there;
+
+static int format(void)
+{
+    struct setting s = {.block_kib = 64, .meta_version = 1, .dir_stats = true};
+    struct buf json = {0};
+    struct engine *e;
+    char err[400];
+    strcpy(s.name, "testvol");
+    strcpy(s.uuid, UUID);
+    strcpy(s.storage, "file");
+    strcpy(s.compression, "none");
+    strcpy(s.min_client, "1.1.0-A");
+    snprintf(s.bucket, sizeof s.bucket, "%s/bucket/", server_dir(server));
+    if (engine_open(server_url(server, 0), &e, err, sizeof err) != 0 ||
+        setting_print(&s, &json) != 0 || store_format(&s, err, sizeof err) != 0 ||
+        e->ops->format(e, &json, false) != 0)
+        return -1;
+    e->ops->close(e);
+    buf_free(&json);
+    return 0;
+}
+
+static struct vfs *mount_at(const char *cache)
+{
+    char dir[300], err[400];
+    struct vfs *v = NULL;
+    snprintf(dir, sizeof dir, "%s/%s", server_dir(server), cache);
+    struct config c = {
+        .meta = (char *)server_url(server, 0), .prefix = (char *)"/jfs", .cache_dir = dir};
+    CU_ASSERT_EQUAL_FATAL(vfs_mount(&c, &v, err, sizeof err), 0);
+    return v;
+}
+
+static struct vfs_loc *at(const char *path)
+{
+    static struct vfs_loc loc[4];
+    static unsigned next;
+    struct vfs_loc *l = &loc[next++ % 4];
+    *l = (struct vfs_loc){.base = INO_ROOT, .path = path};
+    return l;
+}
+
+static struct vfs_loc *at_n(const char *fmt, int n)
+{
+    static char text[4][64];
+    static unsigned next;
+    char *t = text[next++ % 4];
+    snprintf(t, sizeof text[0], fmt, n);
+    return at(t);
+}
+
+/* Behind what a process sends at once. */
+static void begin(void)
+{
+    server = server_start();
+    CU_ASSERT_EQUAL_FATAL(format(), 0);
+    here = mount_at("cache-a");
+    there = mount_at("cache-b");
+    vfs_set_umask(here, 0);
+    CU_ASSERT_EQUAL(vfs_mkdir(here, at("/first"), 0755), 0);
+    CU_ASSERT_EQUAL(vfs_mkdir(here, at("/own"), 0755), 0);
+    CU_ASSERT_EQUAL(vfs_mkdir(there, at("/d"), 0755), 0);
+}
+
+static void end(void)
+{
+    vfs_unmount(here);
+    vfs_unmount(there);
+    server_free(server);
+}
+
+/* Of the host of `here`. */
+static unsigned long long trips(void)
+{
+    struct metrics_counts c;
+    char dir[300];
+    snprintf(dir, sizeof dir, "%s/cache-a", server_dir(server));
+    CU_ASSERT_EQUAL_FATAL(vfs_counts(dir, UUID, &c), 0);
+    return c.round_trips;
+}
+
+/* Another process of this host: what it does is in the store when it ends. */
+static void beside(void (*what)(struct vfs *v, int n), int n)
+{
+    int status;
+    unsigned failed = CU_get_number_of_failures();
+    vfs_before_fork(here);
+    pid_t pid = fork();
+    vfs_after_fork(here, pid == 0);
+    if (pid == 0) {
+        what(here, n);
+        _exit(vfs_flush(here) == 0 && CU_get_number_of_failures() == failed ? 0 : 1);
+    }
+    CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+    CU_ASSERT_EQUAL(status, 0);
+}
+
+static void put_file(struct vfs *v, struct vfs_loc *loc, const char *text)
+{
+    struct iovec iov = {.iov_base = (void *)(uintptr_t)text, .iov_len = strlen(text)};
+    struct vfs_fd f;
+    int fd = vfs_open(v, loc, O_WRONLY | O_CREAT | O_TRUNC, 0644, &f);
+    CU_ASSERT_FATAL(fd >= 0);
+    CU_ASSERT_EQUAL(vfs_writev(v, fd, &f, &iov, 1, -1, 0), (ssize_t)iov.iov_len);
+    CU_ASSERT_EQUAL(vfs_close(v, fd, &f), 0);
+    CU_ASSERT_EQUAL(vfs_flush(v), 0);
+}
+
+/* The content, or an errno's name. */
+static const char *content(struct vfs *v, struct vfs_loc *loc)
+{
+    static char text[100];
+    struct iovec iov = {.iov_base = text, .iov_len = sizeof text - 1};
+    struct vfs_fd f;
+    int fd = vfs_open(v, loc, O_RDONLY, 0, &f);
+    if (fd < 0)
+        return strerrorname_np(-fd);
+    ssize_t n = vfs_readv(v, fd, &f, &iov, 1, -1, 0);
+    text[n > 0 ? n : 0] = '\0';
+    CU_ASSERT_EQUAL(vfs_close(v, fd, &f), 0);
+    return text;
+}
+
+static int names_in(struct vfs *v, const char *dir)
+{
+    struct vfs_stat st;
+    struct vfs_dir *d;
+    struct vfs_dirent e;
+    size_t n = 0;
+    CU_ASSERT_EQUAL_FATAL(vfs_stat(v, at(dir), true, &st), 0);
+    CU_ASSERT_EQUAL_FATAL(vfs_dir_open(v, st.ino, &d), 0);
+    while (vfs_dir_at(d, n, &e) == 1)
+        n++;
+    vfs_dir_close(d);
+    return (int)n - 2;
+}
+
+/* --- extended attributes ---------------------------------------------------------------------- */
+
+static ssize_t list_of(struct vfs *v, const char *path)
+{
+    char names[100];
+    return vfs_listxattr(v, at(path), false, names, sizeof names);
+}
+
+static void test_xattrs_of_own(void)
+{
+    char value[10];
+    begin();
+    put_file(here, at("/own/one"), "1");
+    struct vfs_fd f;
+    int fd = vfs_open(here, at("/own/f"), O_WRONLY | O_CREAT, 0644, &f);
+    CU_ASSERT_FATAL(fd >= 0);
+    unsigned long long before = trips();
+    struct vfs_loc self = {.base = f.ino, .path = ""};
+    for (int i = 0; i < 2; i++) { /* by name, by descriptor */
+        struct vfs_loc *l = i == 0 ? at("/own/f") : &self;
+        CU_ASSERT_EQUAL(vfs_listxattr(here, l, false, NULL, 0), 0);
+        CU_ASSERT_EQUAL(vfs_getxattr(here, l, false, "user.a", value, 10), -ENODATA);
+        CU_ASSERT_EQUAL(vfs_getxattr(here, l, false, "security.selinux", value, 10), -ENODATA);
+        CU_ASSERT_EQUAL(vfs_getxattr(here, l, false, "odd.a", value, 10), -EOPNOTSUPP);
+        CU_ASSERT_EQUAL(vfs_removexattr(here, l, false, "user.a"), -ENODATA);
+        CU_ASSERT_EQUAL(vfs_setxattr(here, l, false, "user.a", "v", 1, XATTR_REPLACE), -ENODATA);
+        CU_ASSERT_EQUAL(vfs_setxattr(here, l, false, "system.posix_acl_access", "v", 1, 0),
+                        -EOPNOTSUPP);
+    }
+    CU_ASSERT_EQUAL(trips(), before);
+    CU_ASSERT_EQUAL(vfs_setxattr(here, &self, false, "user.a", "v", 1, 0), 0);
+    CU_ASSERT_EQUAL(list_of(here, "/own/f"), 7);
+    CU_ASSERT_EQUAL(vfs_getxattr(here, at("/own/f"), false, "user.a", value, 10), 1);
+    CU_ASSERT_EQUAL(vfs_setxattr(here, &self, false, "user.a", "v", 1, XATTR_CREATE), -EEXIST);
+    CU_ASSERT_EQUAL(vfs_removexattr(here, &self, false, "user.a"), 0);
+    CU_ASSERT_EQUAL(list_of(here, "/own/f"), 0);
+    vfs_close(here, fd, &f);
+    end();
+}
+
+static void set_xattr(struct vfs *v, int n)
+{
+    (void)n;
+    CU_ASSERT_EQUAL(vfs_setxattr(v, at("/d/f"), false, "user.b", "v", 1, 0), 0);
+}
+
+static void test_xattrs_of_others(void)
+{
+    begin();
+    put_file(there, at("/d/f"), "x");
+    for (int i = 0; i < 3; i++)
+        CU_ASSERT_EQUAL(list_of(here, "/d/f"), 0);
+    unsigned long long before = trips();
+    CU_ASSERT_EQUAL(list_of(here, "/d/f"), 0);
+    CU_ASSERT_EQUAL(trips(), before); /* told a moment ago */
+    beside(set_xattr, 0);
+    CU_ASSERT_EQUAL(list_of(here, "/d/f"), 7);
+    CU_ASSERT_EQUAL(vfs_removexattr(here, at("/d/f"), false, "user.b"), 0);
+    CU_ASSERT_EQUAL(list_of(here, "/d/f"), 0);
+    CU_ASSERT_EQUAL(list_of(here, "/d/f"), 0);
+    CU_ASSERT_EQUAL(vfs_setxattr(there, at("/d/f"), false, "user.c", "v", 1, 0), 0);
+    vfs_input(here); /* somebody told us */
+    CU_ASSERT_EQUAL(list_of(here, "/d/f"), 7);
+    end();
+}
+
+/* --- files ahead ------------------------------------------------------------------------------ */
+
+#define FILES 100
+
+static void make_files(void)
+{
+    char text[20];
+    for (int i = 0; i < FILES; i++) {
+        snprintf(text, sizeof text, "text %d", i);
+        put_file(there, at_n("/d/f%d", i), text);
+    }
+}
+
+/* Lists the directory and reads so many of its files, as cp -a does. */
+static void read_files(int from, int to)
+{
+    char text[20];
+    struct vfs_stat st;
+    CU_ASSERT_EQUAL(names_in(here, "/d"), FILES);
+    for (int i = from; i < to; i++) {
+        snprintf(text, sizeof text, "text %d", i);
+        CU_ASSERT_EQUAL(vfs_stat(here, at_n("/d/f%d", i), true, &st), 0);
+        CU_ASSERT_STRING_EQUAL(content(here, at_n("/d/f%d", i)), text);
+        CU_ASSERT_EQUAL(vfs_listxattr(here, at_n("/d/f%d", i), false, NULL, 0), 0);
+    }
+}
+
+static void test_files_ahead(void)
+{
+    begin();
+    make_files();
+    unsigned long long before = trips();
+    read_files(0, FILES);
+    /* Each time may be late on a busy machine, so far from one a file is enough. */
+    CU_ASSERT(trips() - before < FILES / 2);
+    end();
+}
+
+static void change_files(struct vfs *v, int n)
+{
+    (void)n;
+    put_file(v, at("/d/f70"), "news");
+    CU_ASSERT_EQUAL(vfs_unlink(v, at("/d/f71")), 0);
+    CU_ASSERT_EQUAL(vfs_rename(v, at("/d/f72"), at("/d/f73"), 0), 0);
+}
+
+/* What came ahead is not believed once somebody of the host changed it, and serves one open only.
+ */
+static void test_changed_files(void)
+{
+    begin();
+    make_files();
+    read_files(0, FILES / 2);
+    beside(change_files, 0);
+    CU_ASSERT_STRING_EQUAL(content(here, at("/d/f70")), "news");
+    CU_ASSERT_STRING_EQUAL(content(here, at("/d/f71")), "ENOENT");
+    CU_ASSERT_STRING_EQUAL(content(here, at("/d/f72")), "ENOENT");
+    CU_ASSERT_STRING_EQUAL(content(here, at("/d/f73")), "text 72");
+    for (int i = 0; i < 10; i++) { /* of another host: close-to-open */
+        const char *text = i % 2 == 0 ? "even" : "odd";
+        put_file(there, at("/d/f90"), text);
+        if (i > 0)
+            CU_ASSERT_STRING_EQUAL(content(here, at("/d/f90")), text);
+        content(here, at("/d/f90"));
+    }
+    put_file(there, at("/d/late"), "late"); /* nobody listed the directory since */
+    vfs_input(here);
+    CU_ASSERT_STRING_EQUAL(content(here, at("/d/late")), "late");
+    end();
+}
+
+/* Own files that were empty when they came ahead, and open. */
+static void test_written_files(void)
+{
+    struct iovec iov = {.iov_base = (void *)(uintptr_t) "text", .iov_len = 4};
+    struct vfs_fd f[10];
+    int fd[10];
+    begin();
+    for (int i = 0; i < 10; i++) {
+        put_file(here, at_n("/own/e%d", i), "");
+        fd[i] = vfs_open(here, at_n("/own/e%d", i), O_WRONLY, 0, &f[i]);
+        CU_ASSERT_FATAL(fd[i] >= 0);
+    }
+    usleep(60000); /* so that they are asked for again */
+    for (int i = 0; i < 4; i++)
+        CU_ASSERT_STRING_EQUAL(content(here, at_n("/own/e%d", i)), "");
+    for (int i = 4; i < 10; i++) {
+        CU_ASSERT_EQUAL(vfs_writev(here, fd[i], &f[i], &iov, 1, -1, 0), 4);
+        CU_ASSERT_EQUAL(vfs_close(here, fd[i], &f[i]), 0);
+        CU_ASSERT_STRING_EQUAL(content(here, at_n("/own/e%d", i)), "text");
+    }
+    for (int i = 0; i < 4; i++)
+        CU_ASSERT_EQUAL(vfs_close(here, fd[i], &f[i]), 0);
+    end();
+}
+
+/* Reading single files says nothing of names that are not there. */
+static void test_absent_names(void)
+{
+    begin();
+    make_files();
+    for (int i = 0; i < 20; i++)
+        content(here, at_n("/d/f%d", i));
+    CU_ASSERT_STRING_EQUAL(content(here, at("/d/new")), "ENOENT");
+    put_file(there, at("/d/new"), "new");
+    CU_ASSERT_STRING_EQUAL(content(here, at("/d/new")), "new");
+    end();
+}
+
+/* --- listings ahead --------------------------------------------------------------------------- */
+
+#define DIRS 30
+
+static void test_walk(void)
+{
+    begin();
+    for (int i = 0; i < DIRS; i++) {
+        CU_ASSERT_EQUAL(vfs_mkdir(there, at_n("/d/s%d", i), 0755), 0);
+        put_file(there, at_n("/d/s%d/f", i), "x");
+    }
+    unsigned long long before = trips();
+    CU_ASSERT_EQUAL(names_in(here, "/d"), DIRS);
+    for (int i = 0; i < DIRS; i++)
+        CU_ASSERT_EQUAL(names_in(here, at_n("/d/s%d", i)->path), 1);
+    CU_ASSERT(trips() - before < DIRS - 5);
+    end();
+}
+
+static void put_another(struct vfs *v, int n)
+{
+    put_file(v, at_n("/d/s%d/g", n), "x");
+}
+
+/* Listings that came ahead and are out of date when they are asked for. */
+static void test_changed_directories(void)
+{
+    begin();
+    for (int i = 0; i < DIRS; i++) {
+        CU_ASSERT_EQUAL(vfs_mkdir(there, at_n("/d/s%d", i), 0755), 0);
+        put_file(there, at_n("/d/s%d/f", i), "x");
+    }
+    CU_ASSERT_EQUAL(names_in(here, "/d"), DIRS);
+    for (int i = 0; i < DIRS / 2; i++)
+        CU_ASSERT_EQUAL(names_in(here, at_n("/d/s%d", i)->path), 1);
+    for (int i = DIRS / 2; i < DIRS; i += 3) {
+        beside(put_another, i);
+        CU_ASSERT_EQUAL(vfs_unlink(here, at_n("/d/s%d/f", i + 1)), 0);
+        put_file(here, at_n("/d/s%d/g", i + 2), "x");
+    }
+    for (int i = DIRS / 2; i < DIRS; i++)
+        CU_ASSERT_EQUAL(names_in(here, at_n("/d/s%d", i)->path), (i - DIRS / 2) % 3 == 1 ? 0 : 2);
+    end();
+}
+
+/* --- the first call --------------------------------------------------------------------------- */
+
+static void test_first_call(void)
+{
+    struct vfs_fd f;
+    begin();
+    struct vfs *fresh = mount_at("cache-a");
+    unsigned long long before = trips();
+    int fd = vfs_open(fresh, at("/own/touched"), O_WRONLY | O_CREAT, 0644, &f);
+    CU_ASSERT_FATAL(fd >= 0);
+    CU_ASSERT_EQUAL(vfs_close(fresh, fd, &f), 0);
+    CU_ASSERT_EQUAL(trips() - before, 2); /* the setting with inodes, the file */
+    vfs_unmount(fresh);
+    end();
+}
+
+int main(void)
+{
+    static const struct {
+        const char *name;
+        void (*run)(void);
+    } cases[] = {
+        {"extended attributes of own files", test_xattrs_of_own},
+        {"extended attributes of others' files", test_xattrs_of_others},
+        {"files ahead", test_files_ahead},
+        {"files that changed", test_changed_files},
+        {"files that were written", test_written_files},
+        {"absent names", test_absent_names},
+        {"a walk", test_walk},
+        {"directories that changed", test_changed_directories},
+        {"the first call", test_first_call},
+    };
+    CU_initialize_registry();
+    CU_pSuite suite = CU_add_suite("early", NULL, NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        CU_add_test(suite, cases[i].name, cases[i].run);
+    CU_basic_set_mode(CU_BRM_VERBOSE);
+    CU_basic_run_tests();
+    unsigned failed = CU_get_number_of_failures();
+    CU_cleanup_registry();
+    return failed != 0;
+}
