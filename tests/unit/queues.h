@@ -79,8 +79,10 @@ static inline uint32_t set_data(void *ctx, uint8_t *data, uint32_t len, uint32_t
 {
     const char *text = ctx;
     CU_ASSERT(room >= len);
+    if (*text == '\0')
+        return 0;
     memcpy(data, text, 4);
-    return *text != '\0' ? 4 : 0;
+    return 4;
 }
 
 static inline int fold(struct queue_ref *ref, const char *text)
