@@ -165,11 +165,12 @@ void deferred_refused(struct batch *b, struct queue *q, const struct op *op, int
         return;
     if (code == -ENOENT && follows(b, op))
         return;
-    queue_defer(q, op->kind == OP_MAKE ? op->ino : 0, op->base, code);
+    bool is_lost = code == -ENODATA; /* its bytes are */
+    queue_defer(q, op->kind == OP_MAKE ? op->ino : 0, op->base, is_lost ? -EIO : code);
     metrics_conflicts(b->m->metrics, 1);
     const char *what = op->path != NULL ? op->path : "";
     enum kept kept = NOT_KEPT;
-    if (op->kind == OP_MAKE && (op->mode >> 12) == TYPE_FILE && op->data_len > ATTR_BYTES)
+    if (op->kind == OP_MAKE && op_records(op) < op->data_len && !is_lost)
         kept = keep(b, op, name);
     if (kept == KEPT)
         b->kept = op->ino;

@@ -25,6 +25,7 @@ struct flight {
     struct engine_request rq;
     struct queue_batch g;
     struct engine_pack pack;
+    struct op *sent; /* instead of g.ops, when its pack is lost; or NULL */
     struct op_result *res;
     uint64_t from_ns;
 };
@@ -42,34 +43,42 @@ struct draining {
     bool again; /* the queue went back to an older group */
 };
 
-/* Gives each record of the group's pack to fn; how many there are. */
-static size_t each_packed(const struct flight *f, void (*fn)(struct record *r, uint32_t *size),
-                          uint32_t *size)
+/* Does the op name the group's pack?  size not 0: its records there get it. */
+static bool is_packed(struct flight *f, const struct op *op, uint32_t size)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < f->g.n; i++) {
-        const struct op *op = &f->g.ops[i];
-        uint8_t *data = (uint8_t *)(uintptr_t)op->data; /* of the copy */
-        struct record_item item;
-        for (size_t pos = op_records(op); record_item_next(data, op->data_len, &pos, &item);) {
-            if (item.r.id != f->g.pack)
-                continue;
-            fn(&item.r, size);
+    uint8_t *data = (uint8_t *)(uintptr_t)op->data; /* of the copy */
+    struct record_item item;
+    bool is = false;
+    for (size_t pos = op_records(op); record_item_next(data, op->data_len, &pos, &item);) {
+        if (item.r.id != f->g.pack)
+            continue;
+        is = true;
+        item.r.size = size;
+        if (size != 0)
             record_encode(&item.r, data + item.at);
-            count++;
-        }
     }
-    return count;
+    return is;
 }
 
-static void set_size(struct record *r, uint32_t *size)
+/* The pack is nowhere: somebody removed it from the staging area, or all of the batch was refused
+ * and who drained it was killed before he could say so.  Ops that name it become one that is
+ * refused, so that the batch has its number of ops and the store can say which of the two it is. */
+static int lose(struct flight *f)
 {
-    r->size = *size;
-}
-
-static void get_size(struct record *r, uint32_t *size)
-{
-    *size = r->size;
+    f->sent = malloc(f->g.n * sizeof(*f->sent));
+    if (f->sent == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < f->g.n; i++) {
+        f->sent[i] = f->g.ops[i];
+        if (is_packed(f, &f->g.ops[i], 0))
+            f->sent[i] = (struct op){.kind = OP_UNLINK,
+                                     .cred = f->g.ops[i].cred,
+                                     .now = f->g.ops[i].now,
+                                     .base = f->g.ops[i].base,
+                                     .ino = f->g.ops[i].ino,
+                                     .path = f->g.ops[i].path};
+    }
+    return 0;
 }
 
 /* The records of the group's pack get its size, which is final from here on. */
@@ -79,15 +88,10 @@ static int seal(struct batch *b, struct flight *f)
     if (f->g.pack == 0)
         return 0;
     int rc = b->hooks.seal != NULL ? b->hooks.seal(b->hooks.ctx, f->g.pack, &size) : -EIO;
-    if (rc == -ENOENT) {
-        /* Who drained before us was killed after the batch was applied and removed again what was
-         * in the pack: the records know the size, and the store that it has them. */
-        if (each_packed(f, get_size, &size) == 0)
-            return 0;
-        rc = size != UINT32_MAX ? 0 : rc;
-    } else if (rc == 0) {
-        each_packed(f, set_size, &size);
-    }
+    if (rc == -ENOENT)
+        return lose(f);
+    for (size_t i = 0; rc == 0 && i < f->g.n; i++)
+        is_packed(f, &f->g.ops[i], size);
     f->pack = (struct engine_pack){.id = f->g.pack, .size = size};
     f->rq.packs = &f->pack;
     f->rq.npacks = 1;
@@ -99,6 +103,7 @@ static void flight_free(struct flight *f)
     for (size_t i = 0; f->res != NULL && i < f->g.n; i++)
         op_result_free(&f->res[i]);
     free(f->res);
+    free(f->sent);
     queue_batch_free(&f->g);
     memset(f, 0, sizeof(*f));
 }
@@ -126,7 +131,7 @@ static bool send_one(struct draining *d)
     }
     d->next = f->g.next;
     f->rq.env = &d->env;
-    f->rq.ops = f->g.ops;
+    f->rq.ops = f->sent != NULL ? f->sent : f->g.ops;
     f->rq.n = f->g.n;
     f->rq.res = f->res;
     f->rq.board = queue_id(d->q);
@@ -171,6 +176,10 @@ static void count_sent(struct draining *d, const struct flight *f)
 static void take_answers(struct draining *d, struct flight *f)
 {
     struct batch *b = d->b;
+    for (size_t i = 0; f->sent != NULL && f->rq.outcome == BATCH_APPLIED && i < f->g.n; i++) {
+        if (is_packed(f, &f->g.ops[i], 0))
+            f->res[i].code = -ENODATA;
+    }
     deferred_begin(b, &f->g, &f->pack, f->res);
     for (size_t i = 0; i < f->g.n; i++) {
         const struct op *op = &f->g.ops[i];

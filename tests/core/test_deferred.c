@@ -15,6 +15,7 @@
 #include <CUnit/Basic.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -511,6 +512,64 @@ static void test_one_of_many(void)
     end();
 }
 
+static int remove_packs(const char *path, const struct stat *sb, int type, struct FTW *ftw)
+{
+    return type == FTW_F && strstr(path, "/k/") != NULL ? remove(path) : 0;
+}
+
+/* The same of bytes for a file that the store has already. */
+static void test_lost_write(void)
+{
+    struct iovec iov = {.iov_base = (void *)(uintptr_t) "late", .iov_len = 4};
+    char dir[300];
+    struct vfs_fd f;
+    struct vfs_stat st;
+
+    begin();
+    int fd = vfs_open(here, at("/d/sent"), O_WRONLY | O_CREAT, 0644, &f);
+    CU_ASSERT_EQUAL(vfs_flush(here), 0);
+    CU_ASSERT_EQUAL(vfs_writev(here, fd, &f, &iov, 1, -1, 0), 4);
+    CU_ASSERT_EQUAL(vfs_commit(here, fd, &f), 0);
+    snprintf(dir, sizeof dir, "%s/cache-a", server_dir(server));
+    CU_ASSERT_EQUAL(nftw(dir, remove_packs, 20, FTW_PHYS), 0);
+    CU_ASSERT_EQUAL(vfs_flush(here), 0);
+    CU_ASSERT_EQUAL(vfs_fsync(here, fd, &f), -EIO);
+    CU_ASSERT_EQUAL(vfs_fsync(here, fd, &f), 0);
+    CU_ASSERT_EQUAL(lines, 1);
+    CU_ASSERT_EQUAL(vfs_stat(there, at("/d/sent"), true, &st), 0);
+    CU_ASSERT_EQUAL(st.attr.length, 0);
+    vfs_close(here, fd, &f);
+    end();
+}
+
+/* Somebody cleaned the cache: whose bytes were there is told, the others are as they were. */
+static void test_lost_pack(void)
+{
+    char dir[300];
+    struct vfs_fd f, g;
+    struct vfs_stat st;
+
+    begin();
+    int fd = made(here, "/d/lost", "bytes", &f);
+    int fd2 = vfs_open(here, at("/d/empty"), O_WRONLY | O_CREAT, 0644, &g);
+    CU_ASSERT(fd2 >= 0);
+    snprintf(dir, sizeof dir, "%s/cache-a", server_dir(server));
+    CU_ASSERT_EQUAL(nftw(dir, remove_packs, 20, FTW_PHYS), 0);
+    CU_ASSERT_EQUAL(vfs_flush(here), 0);
+    told_once(fd, &f, "/d", -EIO);
+    CU_ASSERT_EQUAL(lines, 1);
+    CU_ASSERT(strstr(last_line, "lost") != NULL);
+    CU_ASSERT_EQUAL(conflicts(), 1);
+    CU_ASSERT_EQUAL(vfs_stat(there, at("/d/lost"), true, &st), -ENOENT);
+    CU_ASSERT_EQUAL(vfs_stat(there, at("/d/empty"), true, &st), 0);
+    vfs_close(here, fd, &f);
+    vfs_close(here, fd2, &g);
+    CU_ASSERT_EQUAL(vfs_mkdir(here, at("/d/later"), 0755), 0);
+    CU_ASSERT_EQUAL(vfs_flush(here), 0);
+    CU_ASSERT_EQUAL(vfs_stat(there, at("/d/later"), true, &st), 0);
+    end();
+}
+
 /* What came behind the refused op belongs to the file that was kept. */
 static void test_chained(void)
 {
@@ -552,6 +611,8 @@ int main(void)
     CU_add_test(s, "stopped drainer", test_stopped_drainer);
     CU_add_test(s, "many", test_many);
     CU_add_test(s, "full cache", test_full_cache);
+    CU_add_test(s, "lost pack", test_lost_pack);
+    CU_add_test(s, "lost write", test_lost_write);
     CU_add_test(s, "chained", test_chained);
     CU_add_test(s, "removed", test_removed);
     CU_basic_set_mode(CU_BRM_VERBOSE);
