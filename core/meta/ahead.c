@@ -103,6 +103,17 @@ static struct op all_files(const struct op *op, uint64_t dir)
         .kind = OP_AHEAD, .cred = op->cred, .now = op->now, .base = dir, .len = AHEAD_MAX};
 }
 
+/* The names of a large one, for their order. */
+static struct op all_names(const struct op *op, uint64_t dir)
+{
+    return (struct op){.kind = OP_READDIR,
+                       .flags = OPF_BY_FD,
+                       .cred = op->cred,
+                       .now = op->now,
+                       .base = dir,
+                       .len = ORDER_ENTRIES};
+}
+
 /* The files of the directories behind dir, as far as their listings say that there is room. */
 static size_t ask_behind(struct batch *b, const struct op *op, const struct node *dir,
                          struct op *more, size_t most)
@@ -146,8 +157,10 @@ static size_t ask_files(struct batch *b, const struct op *op, struct op more[LEA
         *more = all_files(op, dir->ino);
         return is_looked_into(dir);
     }
-    if (ino == 0 || order_find(dir->order, ino) < 0)
-        return 0;
+    if (ino == 0 || order_find(dir->order, ino) < 0) { /* one of more than came at once */
+        *more = all_names(op, dir->ino);
+        return !dir->is_complete && is_looked_into(dir);
+    }
     weigh(b);
     unsigned asked = order_asked(dir->order);
     if (!b->ahead_pays && asked < ASKED_MIN)

@@ -99,7 +99,8 @@ struct node *early_parent(struct batch *b, const struct op *op);
 
 /* Announces names that the ops may make, before anything is looked at that decides them.  Answers
  * the board's ticket.  Not locked. */
-#define AHEAD_ENTRIES 255 /* of a listing that is asked for ahead */
+#define AHEAD_ENTRIES 255  /* of a listing that is asked for ahead */
+#define ORDER_ENTRIES 4095 /* of one that is asked for the order of its names */
 #define NOT_ASKING    UINT32_MAX
 uint32_t learn_before(struct batch *b, const struct op *ops, size_t n);
 /* The last component of a path that can be nothing else than a name of its parent, or NULL. */

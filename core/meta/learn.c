@@ -190,6 +190,19 @@ static void learn_entry(struct batch *b, const struct op *op, const struct op_re
         overlay_add(b->overlay, dir, name, len, res->attr.type, res->ino);
 }
 
+/* Names of a directory that are looked for one after another.  What is not among them may be there:
+ * nobody has listed it. */
+static void learn_names(struct batch *b, struct node *dir, const struct op_result *res,
+                        uint64_t since)
+{
+    char last[NAME_LEN_MAX + 1];
+    if (dir == NULL || dir->is_complete)
+        return;
+    order_free(dir->order);
+    dir->order = NULL;
+    learn_page(b, dir, &res->extra, since, last);
+}
+
 /* A directory whose pages were all learned is known whole, as of the first of them. */
 static void learn_listing(struct batch *b, const struct op *op, const struct op_result *res,
                           uint64_t since)
@@ -198,6 +211,10 @@ static void learn_listing(struct batch *b, const struct op *op, const struct op_
     if (res->extra.len < 8 || !res->has_attr)
         return;
     struct node *dir = overlay_node(b->overlay, res->ino);
+    if (op->len == ORDER_ENTRIES) {
+        learn_names(b, dir, res, since);
+        return;
+    }
     if (op->off != 0 && !continues(b, op, dir))
         return;
     uint64_t cursor = get_be64(res->extra.data);

@@ -233,6 +233,7 @@ static void test_xattrs_of_others(void)
 /* --- files ahead ------------------------------------------------------------------------------ */
 
 #define FILES 100
+#define LARGE 1500
 
 static void make_files(void)
 {
@@ -301,6 +302,11 @@ static void test_changed_files(void)
     end();
 }
 
+static void put_own(struct vfs *v, int n)
+{
+    put_file(v, at_n("/own/e%d", n), "news");
+}
+
 /* Own files that were empty when they came ahead, and open. */
 static void test_written_files(void)
 {
@@ -323,6 +329,30 @@ static void test_written_files(void)
     }
     for (int i = 0; i < 4; i++)
         CU_ASSERT_EQUAL(vfs_close(here, fd[i], &f[i]), 0);
+    beside(put_own, 5); /* what an own file is known to hold ends with another's change, too */
+    CU_ASSERT_STRING_EQUAL(content(here, at("/own/e5")), "news");
+    end();
+}
+
+/* Names are looked for in their own order, of more than come at once, and nobody lists them. */
+static void test_large_directory(void)
+{
+    static struct vfs_name names[LARGE];
+    static char text[LARGE][20];
+    struct vfs_stat st;
+    begin();
+    for (int i = 0; i < LARGE; i++) {
+        snprintf(text[i], sizeof text[i], "/d/n%04d", i);
+        names[i] = (struct vfs_name){.base = INO_ROOT, .path = text[i]};
+    }
+    CU_ASSERT_EQUAL(vfs_create_many(there, names, LARGE, 0644), 0);
+    unsigned long long before = trips();
+    for (int i = 0; i < LARGE; i++)
+        CU_ASSERT_EQUAL(vfs_stat(here, at(text[i]), true, &st), 0);
+    CU_ASSERT(trips() - before < LARGE / 4);
+    CU_ASSERT_STRING_EQUAL(content(here, at("/d/new")), "ENOENT");
+    put_file(there, at("/d/new"), "new");
+    CU_ASSERT_STRING_EQUAL(content(here, at("/d/new")), "new");
     end();
 }
 
@@ -411,6 +441,7 @@ int main(void)
         {"files ahead", test_files_ahead},
         {"files that changed", test_changed_files},
         {"files that were written", test_written_files},
+        {"a large directory", test_large_directory},
         {"absent names", test_absent_names},
         {"a walk", test_walk},
         {"directories that changed", test_changed_directories},
