@@ -295,6 +295,7 @@ struct crash {
     enum memory memory;
     size_t at; /* kills it when this batch is acknowledged */
     long cut;  /* bytes that its log loses */
+    long kept; /* bytes that it does not lose: up to the volume that is made for this crash */
     unsigned kills;
 };
 
@@ -317,6 +318,23 @@ static void find_log(const char *dir, char *out, size_t len)
         fatal("no append-only file");
 }
 
+/* Redis 7.0 leaves the first commands of a transaction in its log when the end of it is lost, and
+ * at its next start, but not at this one, does them before what follows.  So no log is ever cut
+ * back to what an earlier crash has left. */
+static void keep_log(struct crash *c)
+{
+    char text[4000], log[600];
+    struct stat sb;
+
+    while (server_text(c->s, text, sizeof text, "INFO persistence") < 0 ||
+           strstr(text, "aof_buffer_length:0\r") == NULL) /* written a moment later */
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
+    find_log(server_dir(c->s), log, sizeof log);
+    if (stat(log, &sb) != 0)
+        fatal(log);
+    c->kept = sb.st_size;
+}
+
 static void kill_server(struct crash *c)
 {
     char log[600];
@@ -325,7 +343,8 @@ static void kill_server(struct crash *c)
     server_kill(c->s);
     if (c->cut > 0) { /* what the kernel had not written when the power went */
         find_log(server_dir(c->s), log, sizeof log);
-        if (stat(log, &sb) != 0 || truncate(log, sb.st_size > c->cut ? sb.st_size - c->cut : 0))
+        if (stat(log, &sb) != 0 ||
+            truncate(log, sb.st_size - c->cut > c->kept ? sb.st_size - c->cut : c->kept))
             fatal(log);
     }
     server_again(c->s);
@@ -356,6 +375,8 @@ static unsigned crash_at(struct crash *c, struct talk *t, const char *url)
     format(e);
     if (c->memory == SNAPSHOT)
         server_int(c->s, "SAVE"); /* the volume is never lost */
+    if (c->cut > 0)
+        keep_log(c);
     talk_count(t);
     CU_ASSERT(talk_deliver(t, e, &way));
     CU_ASSERT(talk_deliver(t, e, &again));
@@ -405,7 +426,7 @@ static void test_killed_everysec(void)
 {
     static const char *const args[] = {
         "--appendonly", "yes", "--appendfsync", "everysec", "--aof-load-truncated", "yes", NULL};
-    crash_everywhere((struct crash){.memory = EVERYSEC}, args, (const long[]){1, 700, 3000}, 3);
+    crash_everywhere((struct crash){.memory = EVERYSEC}, args, (const long[]){1, 700, 3000, 20000}, 4);
 }
 
 static void test_killed_snapshot(void)
