@@ -426,7 +426,8 @@ static void test_killed_everysec(void)
 {
     static const char *const args[] = {
         "--appendonly", "yes", "--appendfsync", "everysec", "--aof-load-truncated", "yes", NULL};
-    crash_everywhere((struct crash){.memory = EVERYSEC}, args, (const long[]){1, 700, 3000, 20000}, 4);
+    crash_everywhere((struct crash){.memory = EVERYSEC}, args, (const long[]){1, 700, 3000, 20000},
+                     4);
 }
 
 static void test_killed_snapshot(void)
