@@ -197,6 +197,28 @@ static void test_databases(void)
     rds_close(far);
 }
 
+/* SELECT travels with a first command that only reads; a change waits until it is in its database.
+ */
+static void test_greeting(void)
+{
+    struct rds *zero = rds_of(server_url(shared, 0)), *reads = rds_of(server_url(shared, 9));
+    struct rds *changes = rds_of(server_url(shared, 9)), *far = rds_of(server_url(shared, 16));
+
+    CU_ASSERT_EQUAL(ASK(reads, "PING"), 0);
+    CU_ASSERT_EQUAL(rds_traffic(reads).round_trips, 1);
+    CU_ASSERT_EQUAL(ASK(reads, "PING"), 0);
+    CU_ASSERT_EQUAL(rds_traffic(reads).round_trips, 2);
+    CU_ASSERT_EQUAL(CHANGE(changes, "INCR counted"), 1);
+    CU_ASSERT_EQUAL(rds_traffic(changes).round_trips, 2);
+    CU_ASSERT_EQUAL(CHANGE(far, "INCR counted"), -EINVAL);
+    CU_ASSERT_EQUAL(ASK(zero, "EXISTS counted"), 0);
+    CU_ASSERT_EQUAL(CHANGE(changes, "INCR counted"), 2);
+    rds_close(zero);
+    rds_close(reads);
+    rds_close(changes);
+    rds_close(far);
+}
+
 static void test_script_is_loaded(void)
 {
     struct rds *r = rds_of(server_url(shared, 1));
@@ -508,7 +530,7 @@ static void test_replica(void)
 
 /* clang-format off */
 #define CASES(X) \
-    X(nothing_listening) X(tcp) X(passwords) X(databases) X(script_is_loaded) X(pipeline) \
+    X(nothing_listening) X(tcp) X(passwords) X(databases) X(greeting) X(script_is_loaded) X(pipeline) \
     X(big_values) X(restart_between_calls) X(down_and_up_again) X(waits_for_restart) X(frozen) \
     X(fork) X(descriptor) X(low_descriptors) X(stolen_descriptor) X(full) X(replica)
 /* clang-format on */
