@@ -180,12 +180,15 @@ bool queue_holds(const struct queue *q, const struct queue_ref *ref)
 void queue_fill(struct queue *q, struct queue_fill *out)
 {
     const struct queue_page *p = q->p;
-    *out = (struct queue_fill){.pending = p->tail > p->head ? p->tail - p->head : 0,
-                               .waiting = p->waiting};
-    if (p->open != 0) {
-        const struct queue_group *g = queue_group_at(q, p->open);
+    /* Each is looked at once: who drains moves the head and closes the group meanwhile. */
+    uint64_t head = __atomic_load_n(&p->head, __ATOMIC_RELAXED);
+    uint64_t tail = __atomic_load_n(&p->tail, __ATOMIC_RELAXED);
+    uint64_t open = __atomic_load_n(&p->open, __ATOMIC_RELAXED);
+    *out = (struct queue_fill){.pending = tail > head ? tail - head : 0, .waiting = p->waiting};
+    if (open != 0) {
+        const struct queue_group *g = queue_group_at(q, open);
         out->ops = g->ops;
-        out->bytes = g->end - p->open;
+        out->bytes = g->end - open;
         out->pack = g->pack;
     }
 }
