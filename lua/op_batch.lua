@@ -4,6 +4,7 @@
 --   op      as core/op/op.h has it, or u8 3, u8 kind and many of that kind (op_make.lua, op_unlink.lua)
 --   reply   { outcome, last, packs' counts (u32 each), an answer an argument }; repeated: { 1, last, codes };
 --           a gap: { 2, last, "" }
+--           error NOVOLUME: a batch, and the database lost everything
 --   codes   (u16 index of an op, i16 its code) for those that are not 0; false: not kept any more
 --
 -- ~seq, a hash: field board = u64 last seq, u64 time of it, then of the latest batches, oldest first, where any code
@@ -131,7 +132,9 @@ do
         local key, last, kept, stamp = P .. "~seq", 0, "", nil
         if board ~= "" then
             local there = call("HGET", key, board)
-            if there then
+            if not there and call("EXISTS", P .. "setting") == 0 then
+                return redis.error_reply("NOVOLUME the database holds no volume: `setting` is gone")
+            elseif there then
                 last = unpack_at(">I8", there)
                 kept = sub(there, 17)
             end

@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BOARD_MAGIC UINT64_C(0x6a66735f62726432) /* "jfs_brd2": changes with the layout */
+#define BOARD_MAGIC UINT64_C(0x6a66735f62726433) /* "jfs_brd3": changes with the layout */
 #define MARKS       4096u
 #define WORDS       (BOARD_QUEUES / 64)
 #define WHO_BITS    23 /* low bits of a mark: whose it is, a process id; the rest: when */
@@ -30,7 +30,8 @@ struct page {
     _Atomic uint64_t now;
     _Atomic uint64_t asking[BOARD_ASKING]; /* process id << 32 | hash of the name; 0: free */
     _Atomic uint64_t pending[WORDS];
-    _Atomic uint64_t all; /* a mark of every inode */
+    _Atomic uint64_t given[2]; /* highest id of each kind */
+    _Atomic uint64_t all;      /* a mark of every inode */
     _Atomic uint64_t mark[MARKS];
 };
 
@@ -267,6 +268,14 @@ bool board_is_asked(struct board *b, const char *name, size_t len)
             return true;
     }
     return false;
+}
+
+uint64_t board_note_id(struct board *b, unsigned kind, uint64_t last)
+{
+    uint64_t was = atomic_load(&b->page->given[kind]);
+    while (was < last && !atomic_compare_exchange_weak(&b->page->given[kind], &was, last))
+        continue;
+    return was;
 }
 
 int board_lock(struct board *b)

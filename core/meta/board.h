@@ -59,6 +59,10 @@ void board_end_asking(struct board *b, uint32_t ticket);
 /* Does a living process, this one included, ask for that name now?  Names are compared by hash. */
 bool board_is_asked(struct board *b, const char *name, size_t len);
 
+/* The highest id of a kind (engine.h) that a process here was given is now `last`, if it is not
+ * higher.  Answers what it was: a store that gives such numbers again has lost its end. */
+uint64_t board_note_id(struct board *b, unsigned kind, uint64_t last);
+
 /* Held while a queue is claimed. */
 int board_lock(struct board *b);
 void board_unlock(struct board *b);

@@ -210,6 +210,7 @@ static void gap(struct draining *d, const struct flight *f)
     uint64_t before = queue_waiting(d->q);
     if (queue_rewind(d->q, f->rq.last) == 0) {
         metrics_depth(d->b->m->metrics, (int64_t)(queue_waiting(d->q) - before));
+        meta_skip_ids(d->b->m);
         log_at(LOG_WARN, "%s: the store forgot changes it had confirmed; sending them again",
                d->b->m->engine->ops->name(d->b->m->engine));
     } else {

@@ -52,12 +52,32 @@ void meta_drop_ids(struct meta *m)
     pthread_mutex_unlock(&m->id_lock);
 }
 
+/* A server that crashed may have lost the end of its data and give numbers again that are in use
+ * or in pending changes: these are skipped. */
+static int take_fresh(struct meta *m, enum id_kind kind, uint32_t n, uint64_t *first)
+{
+    struct board *b = m->batch != NULL ? m->batch->board : NULL;
+    int rc = m->engine->ops->take_ids(m->engine, kind, n, first);
+    uint64_t last = *first + n - 1, given = rc == 0 && b != NULL ? board_note_id(b, kind, last) : 0;
+
+    if (rc < 0 || given < *first)
+        return rc;
+    uint64_t more = (given > last ? given - last : 0) + n;
+    if (more > UINT32_MAX)
+        return -EIO;
+    rc = m->engine->ops->take_ids(m->engine, kind, (uint32_t)more, first);
+    *first += more - n;
+    if (rc == 0)
+        board_note_id(b, kind, *first + n - 1);
+    return rc;
+}
+
 /* Under meta's lock. */
 static int take_range(struct meta *m, enum id_kind kind)
 {
     uint32_t n = range_size(m, kind);
-    uint64_t first;
-    int rc = m->engine->ops->take_ids(m->engine, kind, n, &first);
+    uint64_t first = 0;
+    int rc = take_fresh(m, kind, n, &first);
     if (rc < 0)
         return meta_engine_failed(m, rc);
     pthread_mutex_lock(&m->id_lock);
@@ -80,6 +100,14 @@ void meta_prime_ids(struct meta *m)
     }
 }
 
+void meta_skip_ids(struct meta *m)
+{
+    meta_drop_ids(m);
+    for (int kind = ID_INODE; kind <= ID_SLICE; kind++)
+        if (take_range(m, kind) < 0)
+            return;
+}
+
 static int new_id(struct meta *m, enum id_kind kind, uint64_t *out)
 {
     if (m->owner == process_id() && take_one(m, kind, out))
@@ -96,6 +124,8 @@ static int new_id(struct meta *m, enum id_kind kind, uint64_t *out)
 
 void meta_add_inodes(struct meta *m, uint64_t first, uint32_t n)
 {
+    if (m->batch != NULL && board_note_id(m->batch->board, ID_INODE, first + n - 1) >= first)
+        return; /* given before: new_id() skips them */
     pthread_mutex_lock(&m->id_lock);
     if (m->ahead[ID_INODE].left == 0)
         m->ahead[ID_INODE] = (struct id_range){.next = first, .left = n};

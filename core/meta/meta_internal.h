@@ -59,6 +59,8 @@ struct op_env meta_env(const struct meta *m);
 void meta_drop_ids(struct meta *m); /* ids of ours that the server may give to someone else */
 /* n inodes that were taken with something else. */
 void meta_add_inodes(struct meta *m, uint64_t first, uint32_t n);
+/* The server forgot: its counters go behind all ids that were given here before anybody else is. */
+void meta_skip_ids(struct meta *m);
 /* Takes the next range before this one is used up. */
 void meta_prime_ids(struct meta *m);
 void meta_forget_locked(struct meta *m, uint64_t id, uint32_t size);

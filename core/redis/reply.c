@@ -38,6 +38,7 @@ static const struct {
     {"ERR Script attempted to access keys that do not hash to the same slot", -ENOTSUP, false},
     {"ERR DB index is out of range", -EINVAL, false},
     {"WRONGTYPE ", -EIO, false},
+    {"NOVOLUME ", -ENODATA, false}, /* our own: lua/op_batch.lua */
 };
 
 static const redisReply *inner(const struct rds_reply *r)

@@ -3,6 +3,7 @@
  */
 #include "tests/lib/server.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -246,6 +248,64 @@ void server_unfreeze(struct server *s)
 {
     if (s->pid > 0)
         kill(s->pid, SIGCONT);
+}
+
+/* The file that commands are appended to now. */
+static void find_log(const struct server *s, char *out, size_t len)
+{
+    char sub[sizeof(s->dir) + 20];
+    const struct dirent *e;
+
+    snprintf(sub, sizeof(sub), "%s/appendonlydir", s->dir);
+    DIR *d = opendir(sub);
+    *out = '\0';
+    while (d != NULL && (e = readdir(d)) != NULL)
+        if (strstr(e->d_name, ".incr.aof") != NULL)
+            snprintf(out, len, "%s/%s", sub, e->d_name);
+    if (d != NULL)
+        closedir(d);
+    if (*out == '\0')
+        fatal(s, "no append-only file");
+}
+
+long server_log_bytes(const struct server *s)
+{
+    char path[600];
+    struct stat sb;
+
+    find_log(s, path, sizeof(path));
+    if (stat(path, &sb) != 0)
+        fatal(s, path);
+    return sb.st_size;
+}
+
+void server_log_cut(const struct server *s, long bytes)
+{
+    char path[600];
+
+    find_log(s, path, sizeof(path));
+    if (truncate(path, bytes) != 0)
+        fatal(s, path);
+}
+
+long server_log_whole(const struct server *s, long bytes)
+{
+    static const char multi[] = "*1\r\n$5\r\nMULTI\r\n";
+    char path[600];
+
+    find_log(s, path, sizeof(path));
+    char *text = malloc((size_t)bytes);
+    FILE *f = fopen(path, "r");
+    size_t n = text && f ? fread(text, 1, (size_t)bytes, f) : 0;
+    while (n >= sizeof(multi) &&
+           memcmp(text + n - sizeof(multi) + 1, multi, sizeof(multi) - 1) != 0)
+        n--;
+    if (f)
+        fclose(f);
+    free(text);
+    if (n < sizeof(multi))
+        fatal(s, "no transaction in the append-only file");
+    return (long)(n - sizeof(multi) + 1);
 }
 
 const char *server_dir(const struct server *s)

@@ -28,6 +28,14 @@ void server_again(struct server *s);  /* starts it again: same directory, socket
 void server_freeze(struct server *s); /* SIGSTOP: accepts connections, answers nothing */
 void server_unfreeze(struct server *s);
 
+/* The append-only file of one that was killed: bytes, and what a power cut leaves of it. */
+long server_log_bytes(const struct server *s);
+void server_log_cut(const struct server *s, long bytes);
+/* Where the last script's or transaction's changes begin that are not behind `bytes`.  Redis 7.0
+ * does not get over another cut within such: it drops the half, but leaves its MULTI in the file,
+ * so that the half is done at the next start. */
+long server_log_whole(const struct server *s, long bytes);
+
 const char *server_dir(const struct server *s);
 const char *server_socket(const struct server *s);
 pid_t server_pid(const struct server *s); /* 0: not running */

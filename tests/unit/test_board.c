@@ -218,6 +218,18 @@ static void go_on(pid_t pid, int go)
     CU_ASSERT_EQUAL(status, 0);
 }
 
+static void test_ids(void)
+{
+    begin();
+    CU_ASSERT_EQUAL(board_note_id(board, 0, 1024), 0);
+    CU_ASSERT_EQUAL(board_note_id(board, 1, 7), 0); /* another kind */
+    CU_ASSERT_EQUAL(board_note_id(board, 0, 512), 1024);
+    CU_ASSERT_EQUAL(board_note_id(board, 0, 2048), 1024); /* the lower one has left it */
+    CU_ASSERT_EQUAL(board_note_id(board, 0, 2049), 2048);
+    CU_ASSERT_EQUAL(board_note_id(board, 1, 8), 7);
+    end();
+}
+
 static void test_asking(void)
 {
     int go;
@@ -324,6 +336,7 @@ int main(void)
     CU_add_test(s, "a child", test_child);
     CU_add_test(s, "marks at once", test_at_once);
     CU_add_test(s, "pending", test_pending);
+    CU_add_test(s, "ids", test_ids);
     CU_add_test(s, "asking", test_asking);
     CU_add_test(s, "asking of the killed", test_asking_full);
     CU_add_test(s, "asking of the stopped", test_asking_stopped);
