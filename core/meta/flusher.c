@@ -16,7 +16,7 @@
 #include <signal.h>
 #include <time.h>
 
-#define NEIGHBOUR_MS 50
+#define NEIGHBOUR_MS 100
 #define IDLE_MS      200
 #define RETRY_MS     1000
 #define RETRIES      60
