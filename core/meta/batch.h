@@ -20,8 +20,9 @@
 
 #include <stdatomic.h>
 
-#define STREAM_AFTER 8 /* entries made one after another in a directory of others */
-#define FIRST_SYNC   2 /* changes of a process that are sent at once: touch never gets a queue */
+#define STREAM_AFTER   8    /* entries made one after another in a directory of others */
+#define STREAM_ENTRIES 4096 /* a directory of others with more is not streamed into */
+#define FIRST_SYNC     2 /* changes of a process that are sent at once: touch never gets a queue */
 
 /* A listing that is learned page after page; what it says is as old as its first page. */
 struct reading {

@@ -234,6 +234,7 @@ static void learn_listing(struct batch *b, const struct op *op, const struct op_
     if (dir == NULL)
         return;
     if (cursor != 0) {
+        dir->is_long = dir->is_long || op->len >= STREAM_ENTRIES;
         r->dir = dir->ino;
         r->cursor = cursor;
         return;

@@ -7,8 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STREAM_ENTRIES 4096 /* a directory with more is not streamed into */
-#define LOST_READS     1    /* reads of a process that are not told the way */
+#define LOST_READS 1 /* reads of a process that are not told the way */
 
 enum making { NOTHING, ONE_NAME, ANYTHING };
 
@@ -55,7 +54,8 @@ uint32_t learn_before(struct batch *b, const struct op *ops, size_t n)
 /* Who makes one name after another in a directory is told what else is in it. */
 static bool begins_stream(const struct node *dir)
 {
-    return dir->fresh + 1 >= STREAM_AFTER && !dir->is_complete && dir->a.type == TYPE_DIRECTORY;
+    return dir->fresh + 1 >= STREAM_AFTER && !dir->is_complete && !dir->is_long &&
+           dir->a.type == TYPE_DIRECTORY;
 }
 
 static struct op question(const struct op *op, uint8_t kind, uint64_t base, const char *path)

@@ -31,6 +31,7 @@ struct node {
     bool is_mine;        /* made by this process */
     uint64_t last_make;  /* of a directory: frame of the last OP_MAKE in it */
     uint32_t fresh;      /* entries made here one after another */
+    bool is_long;        /* of a directory: it has more than STREAM_ENTRIES */
     char *target;        /* of a symlink, NUL-terminated, or NULL */
     uint32_t asked;      /* of a directory: reads of files in it while its names were not known */
     struct order *order; /* of a directory: names as they were listed, or NULL */

@@ -430,6 +430,38 @@ static void test_first_call(void)
     end();
 }
 
+static long long scans(void)
+{
+    char text[16384], *at;
+    server_text(server, text, sizeof text, "INFO commandstats");
+    at = strstr(text, "cmdstat_hscan:calls=");
+    return at != NULL ? atoll(at + strlen("cmdstat_hscan:calls=")) : 0;
+}
+
+/* A directory of others that is too large to be streamed into is listed once, not for each name
+ * that is made there. */
+static void test_long_directory(void)
+{
+    enum { THERE = 6000, MADE = 60 };
+    struct vfs_fd f;
+    begin();
+    for (int i = 0; i < THERE; i++) {
+        int fd = vfs_open(there, at_n("/d/their-file-%d", i), O_WRONLY | O_CREAT, 0644, &f);
+        CU_ASSERT_FATAL(fd >= 0);
+        CU_ASSERT_EQUAL(vfs_close(there, fd, &f), 0);
+    }
+    CU_ASSERT_EQUAL(vfs_flush(there), 0);
+    long long before = scans();
+    for (int i = 0; i < MADE; i++) {
+        int fd = vfs_open(here, at_n("/d/our-file-%d", i), O_WRONLY | O_CREAT | O_EXCL, 0644, &f);
+        CU_ASSERT_FATAL(fd >= 0);
+        CU_ASSERT_EQUAL(vfs_close(here, fd, &f), 0);
+    }
+    CU_ASSERT(scans() - before < MADE / 2);
+    CU_ASSERT_EQUAL(vfs_mkdir(here, at("/d/their-file-0"), 0755), -EEXIST);
+    end();
+}
+
 int main(void)
 {
     static const struct {
@@ -442,6 +474,7 @@ int main(void)
         {"files that changed", test_changed_files},
         {"files that were written", test_written_files},
         {"a large directory", test_large_directory},
+        {"a directory too large for a stream", test_long_directory},
         {"absent names", test_absent_names},
         {"a walk", test_walk},
         {"directories that changed", test_changed_directories},
