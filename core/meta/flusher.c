@@ -16,7 +16,7 @@
 #include <signal.h>
 #include <time.h>
 
-#define NEIGHBOUR_MS 100
+#define NEIGHBOUR_MS 200
 #define IDLE_MS      200
 #define RETRY_MS     1000
 #define RETRIES      60
