@@ -346,6 +346,7 @@ static void test_large_directory(void)
         names[i] = (struct vfs_name){.base = INO_ROOT, .path = text[i]};
     }
     CU_ASSERT_EQUAL(vfs_create_many(there, names, LARGE, 0644), 0);
+    CU_ASSERT_EQUAL(vfs_flush(there), 0);
     unsigned long long before = trips();
     for (int i = 0; i < LARGE; i++)
         CU_ASSERT_EQUAL(vfs_stat(here, at(text[i]), true, &st), 0);
