@@ -123,7 +123,7 @@ static void test_full_cache(void)
     crash_volume_at(&vol, url, top);
     mkdir(cache, 0700);
     if (mount("none", cache, "tmpfs", 0, "size=1m") != 0) {
-        printf("(no disk can be mounted: %s; left out) ", strerror(errno));
+        printf("(skip: no disk can be mounted, %s) ", strerror(errno));
         return;
     }
     pid_t pid = fork();

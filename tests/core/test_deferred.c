@@ -300,7 +300,7 @@ static void test_unwritable(void)
     begin();
     snprintf(open_all, sizeof open_all, "chmod -R a+rwX %s", server_dir(server));
     if (geteuid() != 0 || system(open_all) != 0) {
-        printf("(not root) ");
+        printf("(skip: not root) ");
         end();
         return;
     }
@@ -448,7 +448,7 @@ static void test_full_cache(void)
     snprintf(dir, sizeof dir, "%s/cache-s", server_dir(server));
     mkdir(dir, 0700);
     if (mount("none", dir, "tmpfs", 0, "size=900k") != 0) {
-        printf("(no tmpfs of its own) ");
+        printf("(skip: no tmpfs of its own) ");
         end();
         return;
     }

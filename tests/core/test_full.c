@@ -223,7 +223,7 @@ static void on_small_disk(bool meta_is_small)
 {
     char small[300], meta[320], bucket[320], cmd[700];
     if (geteuid() != 0) {
-        printf("(not root: nothing can be mounted, left out) ");
+        printf("(skip: not root, nothing can be mounted) ");
         return;
     }
     log_set(quiet, LOG_ERROR);

@@ -142,7 +142,7 @@ int main(int argc, char **argv)
 {
     begin(argc, argv);
     if (geteuid() != 0) {
-        printf("only root can become others\n");
+        puts("skip perm: only root can become others");
         return 0;
     }
     SHOW(chmod(".", 0755));

@@ -328,7 +328,7 @@ static void test_full_file_system(void)
     snprintf(dir, sizeof dir, "%s/small", top);
     mkdir(dir, 0700);
     if (mount("none", dir, "tmpfs", 0, "size=2m") != 0) {
-        printf("(no tmpfs of its own: %s) ", strerror(errno));
+        printf("(skip: no tmpfs of its own, %s) ", strerror(errno));
         end();
         return;
     }
