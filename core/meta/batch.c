@@ -89,7 +89,7 @@ void batch_after_fork(struct batch *b)
     overlay_clear(b->overlay);
     b->queue = NULL;
     b->no_queue = b->has_thread = b->stop = b->kicked = b->is_over = false;
-    b->oldest_ms = b->fresh_slice = 0;
+    b->oldest_ms = b->group_ms = b->fresh_slice = 0;
     b->changes = b->retries = 0;
     b->confirming = 0;
     b->usable_until_ms = 0;

@@ -79,6 +79,7 @@ struct batch {
     int64_t pack_refs;
     uint64_t confirming; /* queue_expect() of an op that is queued and not acknowledged; 0: none */
     uint64_t oldest_ms;  /* of what is pending here; 0: nothing */
+    uint64_t group_ms;   /* no op of the open group is older; 0: it is empty */
     /* flusher.c */
     pthread_t thread;
     pthread_cond_t wake;
@@ -137,6 +138,8 @@ void kept_free(struct batch *b);
  * then `call` (may be NULL) in the same round trip.  Answers what became of the call; without one,
  * whether all was sent. */
 int drain(struct batch *b, bool others, struct engine_request *call);
+/* Of this process's queue those groups that are closed. */
+int drain_closed(struct batch *b);
 bool drain_needed(struct batch *b, bool others);
 
 /* --- deferred.c ------------------------------------------------------------------------------- */
@@ -150,8 +153,8 @@ void deferred_refused(struct batch *b, struct queue *q, const struct op *op, int
 /* --- flusher.c: the thread that sends what is old ----------------------------------------------
  */
 
-/* Something is pending.  now: do not wait for its age.  Locked. */
-void flusher_kick(struct batch *b, bool now);
+/* Something is pending.  full: its group is closed and need not wait for its age.  Locked. */
+void flusher_kick(struct batch *b, bool full);
 bool flusher_stop(struct batch *b); /* was there one? */
 
 /* --- batch.c ---------------------------------------------------------------------------------- */

@@ -38,6 +38,7 @@ struct draining {
     size_t first, n;
     struct queue_place next; /* group to send; nowhere: the queue's first */
     struct queue_place end;  /* of what was pending when it began */
+    bool closed;             /* the open group is not part of that */
     uint64_t force;          /* sequence number that is sent whatever the store remembers */
     int rc;
     bool again; /* the queue went back to an older group */
@@ -250,7 +251,7 @@ static void run(struct draining *d, struct engine_request *call)
     bool more = true;
 
     d->next.at = 0;
-    d->end = queue_end_now(d->q);
+    d->end = queue_end_now(d->q, d->closed);
     d->again = false;
     d->rc = 0;
     while (more || d->n > 0) {
@@ -272,14 +273,14 @@ static void run(struct draining *d, struct engine_request *call)
     }
 }
 
-static int drain_queue(struct batch *b, struct queue *q, struct engine_request *call)
+static int drain_queue(struct batch *b, struct queue *q, struct engine_request *call, bool closed)
 {
     struct draining *d = calloc(1, sizeof(*d));
     int rc;
 
     if (d == NULL)
         return meta_fail(b->m, -ENOMEM, "no memory");
-    *d = (struct draining){.b = b, .env = meta_env(b->m), .q = q};
+    *d = (struct draining){.b = b, .env = meta_env(b->m), .q = q, .closed = closed};
     bool mine = queue_begin(q, WAIT_MS) == 0;
     for (int i = 0; i < TRIES; i++) {
         run(d, call);
@@ -310,7 +311,7 @@ static int drain_others(struct batch *b)
         if (one == -ENOENT || one == -EACCES) /* gone; of a user that we no longer are */
             continue;
         if (one == 0) {
-            one = drain_queue(b, q, NULL);
+            one = drain_queue(b, q, NULL, false);
             queue_forget(q);
         }
         rc = rc < 0 ? rc : one;
@@ -325,6 +326,27 @@ bool drain_needed(struct batch *b, bool others)
            (others && board_others_pending(b->board, own));
 }
 
+static int drain_own(struct batch *b, struct engine_request *call, bool closed)
+{
+    if (b->queue == NULL || queue_is_empty(b->queue))
+        return 0;
+    int rc = drain_queue(b, b->queue, call, closed);
+    queue_tidy(b->queue, false);
+    return rc;
+}
+
+static int note_drain(struct batch *b, int rc)
+{
+    b->sent_ms = b->trouble_ms = clock_mono_ms();
+    b->trouble = rc;
+    return rc;
+}
+
+int drain_closed(struct batch *b)
+{
+    return note_drain(b, drain_own(b, NULL, true));
+}
+
 int drain(struct batch *b, bool others, struct engine_request *call)
 {
     uint32_t own = b->queue != NULL ? queue_number(b->queue) : BOARD_QUEUES;
@@ -333,13 +355,9 @@ int drain(struct batch *b, bool others, struct engine_request *call)
 
     if (call != NULL)
         call->rc = -EAGAIN;
-    if (rc == 0 && b->queue != NULL && !queue_is_empty(b->queue)) {
-        rc = drain_queue(b, b->queue, call);
-        queue_tidy(b->queue, false);
-    }
-    b->sent_ms = clock_mono_ms();
-    b->trouble = rc;
-    b->trouble_ms = clock_mono_ms();
+    if (rc == 0)
+        rc = drain_own(b, call, false);
+    note_drain(b, rc);
     if (rc == 0 && call != NULL && call->rc == -EAGAIN) {
         call->rc = e->ops->call(e, call->env, call->ops, call->n, call->res);
         if (call->rc < 0)

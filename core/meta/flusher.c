@@ -39,8 +39,16 @@ static uint64_t due_ms(const struct batch *b)
     return due > quiet ? due : quiet;
 }
 
+/* Only closed groups are sent: the open one has not been open for batch_interval.  Else each full
+ * one would take along what its owner has just begun. */
+static bool is_young(const struct batch *b)
+{
+    return !b->neighbours && b->retries == 0 && b->trouble == 0 &&
+           (b->group_ms == 0 || clock_mono_ms() < b->group_ms + b->params->batch_interval_ms);
+}
+
 /* Locked.  Sleeps until there is something to send; false: the thread is to end. */
-static bool wait_for_work(struct batch *b)
+static bool wait_for_work(struct batch *b, bool *closed)
 {
     uint64_t idle = clock_mono_ms() + IDLE_MS;
 
@@ -56,8 +64,11 @@ static bool wait_for_work(struct batch *b)
         struct timespec until = at_ms(due);
         pthread_cond_timedwait(&b->wake, &b->known, &until);
     }
+    *closed = is_young(b);
+    if (!*closed)
+        b->group_ms = 0;
     b->kicked = false;
-    b->oldest_ms = 0;
+    b->oldest_ms = b->group_ms;
     b->neighbours = false;
     return !b->stop;
 }
@@ -65,10 +76,11 @@ static bool wait_for_work(struct batch *b)
 static void *flusher(void *ctx)
 {
     struct batch *b = ctx;
+    bool closed;
     pthread_mutex_lock(&b->known);
-    while (wait_for_work(b)) {
+    while (wait_for_work(b, &closed)) {
         pthread_mutex_unlock(&b->known);
-        int rc = meta_flush_own(b->m);
+        int rc = meta_flush_own(b->m, closed);
         pthread_mutex_lock(&b->known);
         b->failed_ms = clock_mono_ms();
         if (rc < 0 && b->oldest_ms == 0 && b->retries < RETRIES)
@@ -94,12 +106,16 @@ static void begin(struct batch *b)
     pthread_attr_destroy(&a);
 }
 
-void flusher_kick(struct batch *b, bool now)
+void flusher_kick(struct batch *b, bool full)
 {
-    bool sleeps = b->oldest_ms == 0 || now;
+    bool sleeps = b->oldest_ms == 0 || full;
     if (b->oldest_ms == 0)
         b->oldest_ms = clock_mono_ms();
-    b->kicked = b->kicked || now;
+    if (full)
+        b->group_ms = 0;
+    else if (b->group_ms == 0)
+        b->group_ms = clock_mono_ms();
+    b->kicked = b->kicked || full;
     if (b->has_thread && b->is_over) {
         pthread_join(b->thread, NULL);
         b->has_thread = false;

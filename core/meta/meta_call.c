@@ -297,23 +297,25 @@ int meta_call(struct meta *m, struct op *ops, size_t n, struct op_result *res)
 /* --- barriers -----------------------------------------------------------------------------------
  */
 
-static int flush(struct meta *m, bool others)
+enum what { ALL, OWN, OWN_CLOSED };
+
+static int flush(struct meta *m, enum what what)
 {
     struct batch *b = m->batch;
     int rc = 0;
     if (b == NULL)
         return 0;
     meta_lock(m);
-    if (drain_needed(b, others)) {
+    if (drain_needed(b, what == ALL)) {
         rc = meta_ready(m);
         if (rc == 0) {
             const struct op_env env = meta_env(m);
-            rc = drain(b, others, NULL);
+            rc = what == OWN_CLOSED ? drain_closed(b) : drain(b, what == ALL, NULL);
             if (rc == 0)
                 batch_refresh(b, &env, NULL);
         }
     }
-    if (rc == 0 && !others)
+    if (rc == 0 && what != ALL)
         meta_prime_ids(m);
     meta_unlock(m);
     return rc;
@@ -321,12 +323,12 @@ static int flush(struct meta *m, bool others)
 
 int meta_flush(struct meta *m)
 {
-    return flush(m, true);
+    return flush(m, ALL);
 }
 
-int meta_flush_own(struct meta *m)
+int meta_flush_own(struct meta *m, bool closed)
 {
-    return flush(m, false);
+    return flush(m, closed ? OWN_CLOSED : OWN);
 }
 
 bool meta_is_pending(const struct meta *m)

@@ -66,6 +66,7 @@ void meta_prime_ids(struct meta *m);
 void meta_forget_locked(struct meta *m, uint64_t id, uint32_t size);
 void meta_send_forgotten(struct meta *m);
 void meta_forgotten(struct meta *m, struct op_result *res); /* the answer; freed */
-int meta_flush_own(struct meta *m); /* meta_flush() of this process's changes only */
+/* meta_flush() of this process's changes only; closed: without those of the open group. */
+int meta_flush_own(struct meta *m, bool closed);
 
 #endif

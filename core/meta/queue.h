@@ -106,7 +106,7 @@ struct queue_place {
 
 /* The end of what is pending now: who drains for what is there sends no more, since batches that
  * are cut out of what its owner just begins are small. */
-struct queue_place queue_end_now(struct queue *q);
+struct queue_place queue_end_now(struct queue *q, bool closed); /* of the closed groups only */
 
 /* A copy of one closed group, until queue_batch_free(): who is stopped while it has it may find the
  * file used anew. */

@@ -54,12 +54,13 @@ static bool is_there(const struct queue *q, const struct queue_place *place)
     return place->use == q->p->use && place->at >= q->p->first && place->at != 0;
 }
 
-struct queue_place queue_end_now(struct queue *q)
+struct queue_place queue_end_now(struct queue *q, bool closed)
 {
     struct queue_place end = {.at = QUEUE_BYTES};
     if (queue_lock(q) < 0)
         return end;
-    end = (struct queue_place){.at = q->p->tail, .use = q->p->use};
+    end.at = closed && q->p->open != 0 ? q->p->open : q->p->tail;
+    end.use = q->p->use;
     queue_unlock(q);
     return end;
 }

@@ -18,6 +18,8 @@
 #include <unistd.h>
 
 #define FILES    20
+#define MANY     2000 /* files, SIZE of them a batch */
+#define SIZE     100
 #define PATIENCE 600 /* times 100 ms: only a broken one waits that long */
 
 static struct server *server;
@@ -46,7 +48,7 @@ static struct vfs_loc *at(const char *path)
     return &loc;
 }
 
-static void begin(void)
+static void begin(const char *options)
 {
     char bucket[300], err[400];
     server = server_start_with("--appendonly", "yes", "--appendfsync", "always");
@@ -54,7 +56,7 @@ static void begin(void)
     struct setting s = volume_setting(bucket, 0);
     volume_format(server, 0, &s);
     CU_ASSERT_EQUAL_FATAL(store_format(&s, err, sizeof err), 0);
-    snprintf(url, sizeof url, "%s&max-retry-backoff=50ms", server_url(server, 0));
+    snprintf(url, sizeof url, "%s&max-retry-backoff=50ms%s", server_url(server, 0), options);
     here = mount_at("cache-a");
     there = mount_at("cache-b");
     CU_ASSERT_FATAL(here != NULL && there != NULL);
@@ -72,11 +74,11 @@ static void end(void)
     server_free(server);
 }
 
-static void make_files(void)
+static void make_files(int n)
 {
     struct vfs_fd f;
     char path[40];
-    for (int i = 0; i < FILES; i++) {
+    for (int i = 0; i < n; i++) {
         snprintf(path, sizeof path, "/d/f%d", i);
         int fd = vfs_open(here, at(path), O_WRONLY | O_CREAT | O_EXCL, 0644, &f);
         CU_ASSERT_FATAL(fd >= 0);
@@ -100,17 +102,17 @@ static bool arrives(void)
 
 static void test_age(void)
 {
-    begin();
-    make_files();
+    begin("");
+    make_files(FILES);
     CU_ASSERT(arrives());
     end();
 }
 
 static void test_store_away(void)
 {
-    begin();
+    begin("");
     server_stop(server);
-    make_files();
+    make_files(FILES);
     usleep(500 * 1000); /* the flusher has given up once; if it has not, this tests less */
     CU_ASSERT(vfs_is_pending(here));
     server_again(server);
@@ -119,11 +121,30 @@ static void test_store_away(void)
     end();
 }
 
+/* Batches of one queue so far. */
+static long long batches(void)
+{
+    return server_int(server, "EVAL %s 0",
+                      "local v = redis.call('HVALS', '~seq') return struct.unpack('>I8', v[1])");
+}
+
+/* Nothing gets old: only what fills a batch is sent, and none takes along what was just begun. */
+static void test_full_ones(void)
+{
+    begin("&batch_interval=60s&batch_size=100&batch_size_max=100");
+    long long before = batches();
+    make_files(MANY);
+    CU_ASSERT_EQUAL(vfs_flush(here), 0);
+    CU_ASSERT_EQUAL(batches() - before, MANY / SIZE);
+    end();
+}
+
 int main(void)
 {
     CU_initialize_registry();
     CU_pSuite s = CU_add_suite("flusher", NULL, NULL);
     CU_add_test(s, "age", test_age);
+    CU_add_test(s, "full ones", test_full_ones);
     CU_add_test(s, "store away", test_store_away);
     CU_basic_set_mode(CU_BRM_VERBOSE);
     CU_basic_run_tests();
