@@ -45,17 +45,18 @@ static size_t class_bytes(unsigned c)
 /* CLASSES: none is large enough. */
 static unsigned class_of(size_t bytes)
 {
-    unsigned c = 0;
-
-    while (c < CLASSES && class_bytes(c) < bytes)
-        c++;
-    return c;
+    if (bytes <= class_bytes(0))
+        return 0;
+    unsigned power = 63 - (unsigned)__builtin_clzl(bytes - 1); /* 2^power < bytes <= 2^(power+1) */
+    unsigned c = 2 * (power - 5) + (class_bytes(2 * (power - 5) + 1) < bytes ? 2 : 1);
+    return c < CLASSES ? c : CLASSES;
 }
 
-static void *map(size_t bytes)
+/* more: MAP_POPULATE or 0. */
+static void *map(size_t bytes, int more)
 {
     long at = raw_syscall6(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE,
-                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+                           MAP_PRIVATE | MAP_ANONYMOUS | more, -1, 0);
 
     return at < 0 && at > -4096 ? NULL : (void *)at;
 }
@@ -64,7 +65,9 @@ static void *map(size_t bytes)
 static struct piece *cut(size_t bytes)
 {
     if ((size_t)(chunk_end - chunk) < bytes) {
-        char *fresh = map(CHUNK_BYTES); /* what is left of the old one is less than a piece: lost */
+        /* What is left of the old one is less than a piece: lost.  Who needs a second one needs all
+         * of it, and one call costs less than a fault a page. */
+        char *fresh = map(CHUNK_BYTES, chunk != NULL ? MAP_POPULATE : 0);
         if (fresh == NULL)
             return NULL;
         chunk = fresh;
@@ -100,7 +103,7 @@ void *jfspre_heap_malloc(size_t n)
     if (!__builtin_add_overflow(n, sizeof(*p) + 4095, &bytes)) {
         unsigned c = class_of(n + sizeof(*p));
         bytes &= ~(size_t)4095;
-        p = c < CLASSES ? take(c) : map(bytes);
+        p = c < CLASSES ? take(c) : map(bytes, 0);
         if (p != NULL && c == CLASSES)
             p->bytes = bytes;
     }

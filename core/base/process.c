@@ -29,15 +29,15 @@ struct kept_ids {
 };
 static __thread struct kept_ids mine __attribute__((tls_model("initial-exec")));
 
-/* NULL: this kernel cannot. */
-static struct kept_page *page(void)
+static __attribute__((noinline)) struct kept_page *make_page(void)
 {
     static _Atomic bool failed;
-    struct kept_page *p = atomic_load_explicit(&kept, memory_order_acquire), *none = NULL;
+    struct kept_page *none = NULL;
 
-    if (p != NULL || atomic_load_explicit(&failed, memory_order_relaxed))
-        return p;
-    p = mmap(NULL, sizeof *p, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (atomic_load_explicit(&failed, memory_order_relaxed))
+        return NULL;
+    struct kept_page *p =
+        mmap(NULL, sizeof *p, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED || madvise(p, sizeof *p, MADV_WIPEONFORK) != 0) {
         if (p != MAP_FAILED)
             munmap(p, sizeof *p);
@@ -49,6 +49,13 @@ static struct kept_page *page(void)
         p = none;
     }
     return p;
+}
+
+/* NULL: this kernel cannot. */
+static inline struct kept_page *page(void)
+{
+    struct kept_page *p = atomic_load_explicit(&kept, memory_order_acquire);
+    return p != NULL ? p : make_page();
 }
 
 pid_t process_id(void)
@@ -85,9 +92,8 @@ static void ask(struct process_ids *ids)
         ids->left_out = (unsigned)n - PROCESS_GROUPS_MAX;
 }
 
-const struct process_ids *process_ids(void)
+static __attribute__((noinline)) const struct process_ids *ask_again(struct kept_page *p)
 {
-    struct kept_page *p = atomic_load_explicit(&watched, memory_order_relaxed) ? page() : NULL;
     uint64_t epoch = p != NULL ? atomic_load(&p->epoch) : 0;
 
     if (p != NULL && epoch == 0) {
@@ -95,11 +101,17 @@ const struct process_ids *process_ids(void)
         if (atomic_compare_exchange_strong(&p->epoch, &epoch, fresh))
             epoch = fresh;
     }
-    if (epoch != 0 && mine.epoch == epoch)
-        return &mine.ids;
     ask(&mine.ids);
     mine.epoch = mine.ids.uid != OVERFLOW_ID && mine.ids.gid != OVERFLOW_ID ? epoch : 0;
     return &mine.ids;
+}
+
+const struct process_ids *process_ids(void)
+{
+    struct kept_page *p = atomic_load_explicit(&watched, memory_order_relaxed) ? page() : NULL;
+    uint64_t epoch = p != NULL ? atomic_load(&p->epoch) : 0;
+
+    return epoch != 0 && mine.epoch == epoch ? &mine.ids : ask_again(p);
 }
 
 void process_ids_are_watched(void)

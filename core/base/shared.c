@@ -10,10 +10,10 @@
 #include <time.h>
 #include <unistd.h>
 
-static int back(int fd, size_t bytes)
+static int back(int fd, size_t from, size_t to)
 {
-    return fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)bytes) == 0 || errno == EOPNOTSUPP ? 0
-                                                                                           : -errno;
+    int rc = fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)from, (off_t)(to - from));
+    return rc == 0 || errno == EOPNOTSUPP ? 0 : -errno;
 }
 
 static int lock_file(int fd)
@@ -40,7 +40,7 @@ int shared_map(const char *path, size_t bytes, size_t backed, int (*lay_out)(voi
     if (rc == 0 && (size_t)sb.st_size < bytes && ftruncate(fd, (off_t)bytes) != 0)
         rc = -errno;
     if (rc == 0 && (size_t)sb.st_blocks * 512 < backed)
-        rc = back(fd, backed);
+        rc = back(fd, 0, backed);
     if (rc == 0) {
         at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
         rc = at == MAP_FAILED ? -errno : lay_out(at, ctx);
@@ -56,12 +56,14 @@ int shared_map(const char *path, size_t bytes, size_t backed, int (*lay_out)(voi
     return rc;
 }
 
-int shared_back(const char *path, size_t backed)
+int shared_back(const char *path, void *at, size_t from, size_t to)
 {
     int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    int rc = fd >= 0 ? back(fd, backed) : -errno;
+    int rc = fd >= 0 ? back(fd, from, to) : -errno;
     if (fd >= 0)
         close(fd);
+    if (rc == 0) /* cheaper than a fault a page; where it is not known, those */
+        madvise((char *)at + from, to - from, MADV_POPULATE_WRITE);
     return rc;
 }
 

@@ -15,8 +15,9 @@
  * with its holder.  0 and *out (munmap()), or -errno, lay_out()'s included. */
 int shared_map(const char *path, size_t bytes, size_t backed, int (*lay_out)(void *at, void *ctx),
                void *ctx, void **out);
-/* Reserves bytes [0, backed) of such a file.  -ENOSPC and the like. */
-int shared_back(const char *path, size_t backed);
+/* Reserves bytes [from, to) of such a file, which is mapped at `at`; whole pages.  -ENOSPC and the
+ * like. */
+int shared_back(const char *path, void *at, size_t from, size_t to);
 
 void shared_mutex_init(pthread_mutex_t *m); /* robust, process-shared */
 /* 0; 1: its last holder was killed, look at what it guards; -errno. */

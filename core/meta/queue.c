@@ -101,7 +101,7 @@ int queue_back_to(struct queue *q, uint64_t end)
         upto = QUEUE_BYTES;
     path_of(q->board, q->number, path);
     board_act(q->board, true);
-    int rc = shared_back(path, upto);
+    int rc = shared_back(path, p, p->backed, upto);
     board_act(q->board, false);
     if (rc == 0)
         p->backed = upto;

@@ -16,7 +16,7 @@
 
 #define KEPT_MS    3000        /* twice what appendfsync everysec may lose */
 #define KEPT_BYTES (16u << 20) /* more than that is given back at once */
-#define SMALL      (1u << 20)
+#define SMALL      (4u << 20)  /* what the next process finds ready */
 
 int queue_begin(struct queue *q, unsigned ms)
 {
@@ -175,7 +175,7 @@ static void drop_old(struct queue *q, bool all)
     }
 }
 
-/* Gives memory above the first megabyte back.  Without success it only stays in use. */
+/* Gives memory above SMALL back.  Without success it only stays in use. */
 static void give_back(struct queue *q)
 {
     char path[4200];

@@ -128,7 +128,8 @@ int vfs_fsetattr(struct vfs *v, int fd, const struct vfs_fd *f, const struct vfs
         slot_unlock(slot);
         return rc;
     }
-    struct vfs_loc loc = {.base = f->ino, .path = ""};
+    struct vfs_loc loc;
+    loc_inode(&loc, f->ino);
     return setattr_at(v, &loc, OPF_NOFOLLOW | OPF_BY_FD, s);
 }
 

@@ -42,6 +42,12 @@ void request_init(struct vfs *v, struct request *r, uint8_t kind, const struct v
     }
 }
 
+void request_inode(struct vfs *v, struct request *r, uint8_t kind, uint64_t ino)
+{
+    request_init(v, r, kind, NULL);
+    r->op.base = ino;
+}
+
 int result_code(const struct op_result *res, struct vfs_loc *loc)
 {
     if (res->code != OP_ESCAPE)

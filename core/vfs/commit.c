@@ -40,8 +40,9 @@ static void dirty_again(struct vfs *v, struct commit *c)
 
 static struct op *next_op(struct commit *c, uint8_t kind)
 {
-    struct op *op = &c->ops[c->n++];
+    struct op *op = &c->ops[c->n];
     memset(op, 0, sizeof *op);
+    memset(&c->res[c->n++], 0, sizeof c->res[0]);
     op->kind = kind;
     caller_cred(&op->cred, c->groups);
     op->base = c->slot->ino;
@@ -189,10 +190,14 @@ int commit_prepare(struct vfs *v, uint32_t number, bool first, struct commit *c)
 {
     int rc = 1;
 
-    memset(c, 0, sizeof *c);
+    /* Not all of it: ops and results are emptied as they are used. */
     c->number = number;
     c->slot = staging_slot(v->staging, number);
+    c->n = 0;
     c->own = SIZE_MAX;
+    c->records = c->slices = (struct buf){0};
+    c->content = (struct op_content){0};
+    c->packing = NULL;
     const char *lane = lane_bytes(v->staging, number);
     if (lane != NULL)
         rc = prepare_lane(v, c, first, lane);
@@ -216,6 +221,7 @@ struct op *commit_add(struct commit *c, bool first)
     } else {
         c->own = c->n++;
     }
+    memset(&c->res[c->n - 1], 0, sizeof c->res[0]);
     struct op *op = &c->ops[c->own];
     memset(op, 0, sizeof *op);
     caller_cred(&op->cred, c->groups);

@@ -113,10 +113,9 @@ void content_hint(struct vfs *v, uint64_t ino, struct moment mtime, uint32_t chu
 
 static int view_fetch(struct vfs *v, const struct view_key *key, bool removed, struct view **out)
 {
-    struct vfs_loc loc = {.base = key->ino, .path = ""};
     struct request r;
 
-    request_init(v, &r, OP_CHUNKS, &loc);
+    request_inode(v, &r, OP_CHUNKS, key->ino);
     r.op.off = key->chunk;
     r.op.len = CHUNKS_AT_ONCE;
     r.op.flags = removed ? OPF_BY_FD : 0;

@@ -50,17 +50,18 @@ int vfs_chdir(struct vfs *v, struct vfs_loc *loc, uint64_t *ino)
 
 int vfs_fchdir(struct vfs *v, int fd, const struct vfs_fd *f)
 {
-    struct vfs_loc loc = {.base = f->ino, .path = ""};
+    struct vfs_loc loc;
     uint64_t ino;
     (void)fd;
     if (f->kind != VFS_DIR)
         return -ENOTDIR;
+    loc_inode(&loc, f->ino);
     return enter_checked(v, &loc, &ino);
 }
 
 int vfs_dir_path(struct vfs *v, uint64_t ino, char *out, size_t len)
 {
-    struct vfs_loc loc = {.base = ino, .path = ""};
+    struct vfs_loc loc;
     struct request r;
     int rc = 0;
 
@@ -70,6 +71,7 @@ int vfs_dir_path(struct vfs *v, uint64_t ino, char *out, size_t len)
         out[0] = '\0';
         return 0;
     }
+    loc_inode(&loc, ino);
     rc = request_simple(v, &r, OP_PATHOF, &loc);
     const struct buf *e = &r.res.extra;
     if (rc == 0) {

@@ -166,10 +166,9 @@ static int add_page(struct vfs_dir *d, const uint8_t *p, size_t len)
 
 static int fetch(struct vfs_dir *d)
 {
-    struct vfs_loc loc = {.base = d->ino, .path = ""};
     struct request r;
 
-    request_init(d->v, &r, OP_READDIR, &loc);
+    request_inode(d->v, &r, OP_READDIR, d->ino);
     r.op.off = d->cursor;
     r.op.path2 = d->last;
     r.op.len = PAGE_ENTRIES;

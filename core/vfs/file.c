@@ -30,9 +30,10 @@ static int fill_with_news(struct vfs *v, uint32_t number, enum staging_how how,
                           const struct opened *o)
 {
     struct slot *s = staging_slot(v->staging, number);
-    struct vfs_loc loc = {.base = s->ino, .path = ""};
+    struct vfs_loc loc;
     struct vfs_stat news;
 
+    loc_inode(&loc, s->ino);
     if (!staging_changed_since(v->staging, s->ino, o->asked) || (s->flags & SLOT_GONE) != 0 ||
         vfs_stat(v, &loc, true, &news) < 0)
         return slot_fill(v, number, how, o->emptied, &o->attr);

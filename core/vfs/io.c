@@ -138,13 +138,12 @@ static off_t write_position(int fd, bool append, off_t off)
 
 int io_drop_privileges(struct vfs *v, struct slot *s)
 {
-    struct vfs_loc loc = {.base = s->ino, .path = ""};
     struct request r;
     struct attr a;
 
     if (!slot_seen_get(s, &a) || (a.mode & (S_ISUID | S_ISGID)) == 0 || process_ids()->uid == 0)
         return 0;
-    request_init(v, &r, OP_WRITE, &loc);
+    request_inode(v, &r, OP_WRITE, s->ino);
     uint16_t lost = meta_lost_bits(&r.op.cred, &a);
     int rc = 0;
     if (lost != 0 && (s->flags & SLOT_GONE) == 0) {

@@ -51,7 +51,6 @@ static int resize_slot(struct vfs *v, uint32_t number, uint64_t len, bool by_fd)
 
 int vfs_ftruncate(struct vfs *v, int fd, const struct vfs_fd *f, off_t len)
 {
-    struct vfs_loc loc = {.base = f->ino, .path = ""};
     struct request r = {0};
 
     (void)fd;
@@ -62,7 +61,7 @@ int vfs_ftruncate(struct vfs *v, int fd, const struct vfs_fd *f, off_t len)
     if (s == NULL)
         return rc < 0 ? rc : -EINVAL;
     if ((s->flags & SLOT_GONE) == 0) {
-        request_init(v, &r, OP_TRUNCATE, &loc);
+        request_inode(v, &r, OP_TRUNCATE, f->ino);
         r.op.len = (uint64_t)len;
         r.op.flags = OPF_BY_FD | (r.op.cred.uid != 0 ? OPF_KILLPRIV : 0);
         rc = request_call(v, &r, NULL);
@@ -147,7 +146,6 @@ static bool falloc_mode_known(int mode)
 /* The kernel's order of refusals. */
 int vfs_fallocate(struct vfs *v, int fd, const struct vfs_fd *f, int mode, off_t off, off_t len)
 {
-    struct vfs_loc loc = {.base = f->ino, .path = ""};
     struct request r = {0};
 
     (void)fd;
@@ -168,7 +166,7 @@ int vfs_fallocate(struct vfs *v, int fd, const struct vfs_fd *f, int mode, off_t
     /* Ours first: the volume's length must include what only the staging file has. */
     rc = commit_slot(v, f->slot);
     if (rc == 0 && (s->flags & SLOT_GONE) == 0) {
-        request_init(v, &r, OP_FALLOCATE, &loc);
+        request_inode(v, &r, OP_FALLOCATE, f->ino);
         r.op.mode = (uint32_t)mode;
         r.op.off = (uint64_t)off;
         r.op.len = (uint64_t)len;

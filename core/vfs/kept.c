@@ -1,5 +1,9 @@
 /*
  * kept.c - see kept.h.
+ *
+ * Each file asks for its row several times, so rows are read without the lock.  A row begins with
+ * its number written last and ends with it taken away first; that it does not end while somebody
+ * uses what he read is the doing of the slot's lock, or the table's for a spare one (staging.h).
  */
 #include "core/vfs/kept.h"
 
@@ -13,161 +17,134 @@ void kept_init(struct kept *k)
     pthread_mutex_init(&k->lock, NULL);
 }
 
-static int find(const struct kept *k, uint32_t number)
+/* NULL: none. */
+static struct kept_row *find(struct kept *k, uint32_t number)
 {
-    for (int i = 0; i < k->top; i++) {
-        if (k->row[i].number == number)
-            return i;
+    int top = atomic_load_explicit(&k->top, memory_order_acquire);
+    for (int i = 0; i < top; i++) {
+        if (atomic_load_explicit(&k->row[i].number, memory_order_acquire) == number)
+            return &k->row[i];
     }
-    return -1;
+    return NULL;
 }
 
-static unsigned with_reason(const struct kept *k, unsigned why)
+static bool is_for(struct kept_row *r, unsigned why)
+{
+    return atomic_load(&r->number) != 0 && (atomic_load(&r->why) & why) != 0;
+}
+
+static unsigned with_reason(struct kept *k, unsigned why)
 {
     unsigned n = 0;
     for (int i = 0; i < k->top; i++)
-        n += k->row[i].number != 0 && (k->row[i].why & why) != 0;
+        n += is_for(&k->row[i], why);
     return n;
 }
 
-static bool has_room(const struct kept *k, enum kept_why why)
+static bool has_room(struct kept *k, enum kept_why why)
 {
     return why == KEPT_LOCKS || with_reason(k, why) < (why == KEPT_WORK ? WORK_MAX : SPARES_MAX);
 }
 
 int kept_get(struct kept *k, uint32_t number)
 {
-    int fd = -1;
-
-    if (atomic_load(&k->count) == 0)
-        return -1;
-    pthread_mutex_lock(&k->lock);
-    int i = find(k, number);
-    if (i >= 0)
-        fd = k->row[i].fd;
-    pthread_mutex_unlock(&k->lock);
-    return fd;
+    struct kept_row *r = find(k, number);
+    return r != NULL ? atomic_load(&r->fd) : -1;
 }
 
-static int new_row(struct kept *k)
+/* Locked.  A free one; NULL: all are in use. */
+static struct kept_row *new_row(struct kept *k)
 {
-    int i = find(k, 0);
-    return i >= 0 ? i : k->top < KEPT_MAX ? k->top++ : -1;
+    struct kept_row *r = find(k, 0);
+    if (r == NULL && k->top < KEPT_MAX)
+        r = &k->row[k->top++];
+    return r;
 }
 
 bool kept_add(struct kept *k, uint32_t number, int fd, enum kept_why why)
 {
     pthread_mutex_lock(&k->lock);
-    int i = find(k, number);
-    bool had = i >= 0, added = false;
-    if (!had && fd >= 0 && has_room(k, why) && (i = new_row(k)) >= 0) {
-        k->row[i].number = number;
-        k->row[i].fd = fd;
-        k->row[i].why = 0;
-        k->row[i].lane = NULL;
-        atomic_fetch_add(&k->count, 1);
-    }
-    if (i >= 0) {
-        added = true;
-        k->row[i].why |= why;
-        if (had && fd >= 0 && fd != k->row[i].fd)
+    struct kept_row *r = find(k, number);
+    if (r != NULL) {
+        atomic_fetch_or(&r->why, why);
+        if (fd >= 0 && fd != r->fd)
             close(fd);
+    } else if (fd >= 0 && has_room(k, why) && (r = new_row(k)) != NULL) {
+        atomic_store(&r->fd, fd);
+        atomic_store(&r->why, why);
+        atomic_store(&r->lane, NULL);
+        atomic_store(&r->number, number);
     }
     pthread_mutex_unlock(&k->lock);
-    return added;
+    return r != NULL;
 }
 
-static void drop_row(struct kept *k, int i)
+static void drop_row(struct kept_row *r)
 {
-    close(k->row[i].fd);
-    if (k->row[i].lane != NULL)
-        munmap(k->row[i].lane, LANE_BYTES);
-    k->row[i].number = 0;
-    atomic_fetch_sub(&k->count, 1);
+    void *lane = atomic_load(&r->lane);
+
+    atomic_store(&r->number, 0);
+    close(r->fd);
+    if (lane != NULL)
+        munmap(lane, LANE_BYTES);
 }
 
 void kept_drop(struct kept *k, uint32_t number, enum kept_why why)
 {
-    if (atomic_load(&k->count) == 0)
+    if (!kept_is(k, number, why))
         return;
     pthread_mutex_lock(&k->lock);
-    int i = find(k, number);
-    if (i >= 0) {
-        k->row[i].why &= ~(unsigned)why;
-        if (k->row[i].why == 0)
-            drop_row(k, i);
-    }
+    struct kept_row *r = find(k, number);
+    if (r != NULL && (atomic_fetch_and(&r->why, ~(unsigned)why) & ~(unsigned)why) == 0)
+        drop_row(r);
     pthread_mutex_unlock(&k->lock);
 }
 
 bool kept_turn(struct kept *k, uint32_t number, enum kept_why from, enum kept_why to)
 {
     pthread_mutex_lock(&k->lock);
-    int i = find(k, number);
-    bool turned = i >= 0 && k->row[i].why == (unsigned)from && has_room(k, to);
+    struct kept_row *r = find(k, number);
+    bool turned = r != NULL && r->why == (unsigned)from && has_room(k, to);
     if (turned)
-        k->row[i].why = to;
+        atomic_store(&r->why, to);
     pthread_mutex_unlock(&k->lock);
     return turned;
 }
 
 bool kept_is(struct kept *k, uint32_t number, enum kept_why why)
 {
-    if (atomic_load(&k->count) == 0)
-        return false;
-    pthread_mutex_lock(&k->lock);
-    int i = find(k, number);
-    bool is = i >= 0 && (k->row[i].why & why) != 0;
-    pthread_mutex_unlock(&k->lock);
-    return is;
+    struct kept_row *r = find(k, number);
+    return r != NULL && (atomic_load(&r->why) & why) != 0;
 }
 
 size_t kept_numbers(struct kept *k, enum kept_why why, uint32_t *number, size_t n)
 {
     size_t have = 0;
 
-    pthread_mutex_lock(&k->lock);
     for (int i = 0; i < k->top && have < n; i++) {
-        if (k->row[i].number != 0 && (k->row[i].why & why) != 0)
+        if (is_for(&k->row[i], why))
             number[have++] = k->row[i].number;
     }
-    pthread_mutex_unlock(&k->lock);
     return have;
 }
 
 bool kept_set_lane(struct kept *k, uint32_t number, void *lane)
 {
-    pthread_mutex_lock(&k->lock);
-    int i = find(k, number);
-    bool set = i >= 0 && k->row[i].lane == NULL;
-    if (set)
-        k->row[i].lane = lane;
-    pthread_mutex_unlock(&k->lock);
-    return set;
+    void *none = NULL;
+    struct kept_row *r = find(k, number);
+    return r != NULL && atomic_compare_exchange_strong(&r->lane, &none, lane);
 }
 
 void *kept_lane(struct kept *k, uint32_t number)
 {
-    pthread_mutex_lock(&k->lock);
-    int i = find(k, number);
-    void *lane = i >= 0 ? k->row[i].lane : NULL;
-    pthread_mutex_unlock(&k->lock);
-    return lane;
+    struct kept_row *r = find(k, number);
+    return r != NULL ? atomic_load(&r->lane) : NULL;
 }
 
 uint32_t kept_spare(struct kept *k)
 {
-    uint32_t number = 0;
-
-    if (atomic_load(&k->count) == 0)
-        return 0;
-    pthread_mutex_lock(&k->lock);
-    for (int i = 0; i < k->top && number == 0; i++) {
-        if (k->row[i].number != 0 && k->row[i].why == KEPT_SPARE)
-            number = k->row[i].number;
-    }
-    pthread_mutex_unlock(&k->lock);
-    return number;
+    uint32_t number;
+    return kept_numbers(k, KEPT_SPARE, &number, 1) > 0 ? number : 0;
 }
 
 void kept_drop_all(struct kept *k)
@@ -175,7 +152,7 @@ void kept_drop_all(struct kept *k)
     pthread_mutex_init(&k->lock, NULL); /* another thread of the parent may have held it */
     for (int i = 0; i < k->top; i++) {
         if (k->row[i].number != 0)
-            drop_row(k, i);
+            drop_row(&k->row[i]);
     }
 }
 
@@ -183,7 +160,7 @@ size_t kept_list(struct kept *k, int *fds, size_t n)
 {
     size_t have = 0;
 
-    for (int i = 0; atomic_load(&k->count) != 0 && i < k->top && have < n; i++) {
+    for (int i = 0; i < k->top && have < n; i++) {
         if (k->row[i].number != 0)
             fds[have++] = k->row[i].fd;
     }
@@ -195,7 +172,7 @@ void kept_moved(struct kept *k, int old, int fresh)
     pthread_mutex_lock(&k->lock);
     for (int i = 0; i < k->top; i++) {
         if (k->row[i].number != 0 && k->row[i].fd == old)
-            k->row[i].fd = fresh;
+            atomic_store(&k->row[i].fd, fresh);
     }
     pthread_mutex_unlock(&k->lock);
 }

@@ -26,14 +26,13 @@
 enum kept_why { KEPT_LOCKS = 1, KEPT_WORK = 2, KEPT_SPARE = 4 };
 
 struct kept {
-    atomic_int count;
-    int top;              /* rows from here on were never used */
-    pthread_mutex_t lock; /* the rows */
-    struct {
-        uint32_t number; /* 0: free */
-        int fd;
-        unsigned why;
-        void *lane; /* mapped buffer (staging_lane.c), or NULL */
+    atomic_int top;       /* rows from here on were never used */
+    pthread_mutex_t lock; /* of who changes rows; who reads needs none, see kept.c */
+    struct kept_row {
+        _Atomic uint32_t number; /* 0: free */
+        atomic_int fd;
+        atomic_uint why;
+        void *_Atomic lane; /* mapped buffer (staging_lane.c), or NULL */
     } row[KEPT_MAX];
 };
 

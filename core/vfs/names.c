@@ -64,7 +64,7 @@ static int stat_gone(struct vfs *v, const struct vfs_fd *f, struct vfs_stat *out
 
 int vfs_fstat(struct vfs *v, int fd, const struct vfs_fd *f, struct vfs_stat *out)
 {
-    struct vfs_loc loc = {.base = f->ino, .path = ""};
+    struct vfs_loc loc;
     (void)fd;
     int rc = vfs_ready(v);
     if (rc < 0)
@@ -73,6 +73,7 @@ int vfs_fstat(struct vfs *v, int fd, const struct vfs_fd *f, struct vfs_stat *ou
     if (s != NULL && (s->flags & SLOT_GONE) != 0)
         return stat_gone(v, f, out);
     struct request r;
+    loc_inode(&loc, f->ino);
     rc = lookup(v, &r, &loc, OPF_NOFOLLOW | OPF_BY_FD);
     if (rc == 0)
         to_stat(v, &r.res, out);

@@ -196,9 +196,8 @@ void slot_gone(struct vfs *v, uint64_t ino, uint64_t length, bool deferred, cons
         staging_leave(&owner);
     }
     if (deferred) {
-        struct vfs_loc loc = {.base = ino, .path = ""};
         struct request r;
-        request_init(v, &r, OP_PURGE, &loc);
+        request_inode(v, &r, OP_PURGE, ino);
         r.op.len = length;
         /* On failure it stays listed in delfiles, which stock clients empty. */
         if (request_call(v, &r, NULL) == 0)

@@ -59,8 +59,8 @@ struct slot {
     struct moment lane_mtime;
     uint64_t published;          /* bytes that live in the volume only */
     uint64_t dirty_lo, dirty_hi; /* seen writes since the last commit; lo >= hi: none */
-    uint8_t seen[88];            /* attr of the volume when we last heard, encoded */
-    uint32_t seen_len;
+    struct attr seen;            /* of the volume when we last heard */
+    bool has_seen;
     pthread_mutex_t lock;
 };
 

@@ -11,7 +11,7 @@
 
 #include <stdatomic.h>
 
-#define TABLE_MAGIC UINT64_C(0x6a66737072653034) /* "jfspre04" */
+#define TABLE_MAGIC UINT64_C(0x6a66737072653035) /* "jfspre05" */
 #define SLOTS       65536u                       /* slot 0 is never used */
 #define BUCKETS     16384u
 #define CHANGED     4096u /* stamps of changes, by a hash of the inode */

@@ -73,10 +73,10 @@ static bool release_locked(struct staging *st, uint32_t number)
     int fd = staging_open_file(st, number, O_RDWR);
     struct stat sb;
     if (fd >= 0 && nobody_holds(fd) && fstat(fd, &sb) == 0 &&
-        ((s->flags & SLOT_GONE) != 0 || !staging_is_dirty(s, &sb) || s->seen_len == 0)) {
+        ((s->flags & SLOT_GONE) != 0 || !staging_is_dirty(s, &sb) || !s->has_seen)) {
         bool empty = true;
         /* First: killed behind the truncation, the empty file must not be taken for the inode's. */
-        s->seen_len = 0;
+        s->has_seen = false;
         __atomic_store_n(&s->flags, 0, __ATOMIC_SEQ_CST);
         if (sb.st_size != 0 && ftruncate(fd, 0) != 0) {
             log_at(LOG_WARN, "staging file %u: %s", number, strerror(errno));
@@ -171,7 +171,7 @@ static void set_aside_locked(struct staging *st, uint32_t number)
     s->published = 0;
     s->dirty_lo = UINT64_MAX;
     s->dirty_hi = 0;
-    s->seen_len = 0;
+    s->has_seen = false;
 }
 
 /* Not so for what was appended, for a file that had content, and for what was written past our
@@ -332,10 +332,13 @@ void staging_set_clean(struct slot *s, int fd)
 
 void slot_seen_set(struct slot *s, const struct attr *a)
 {
-    s->seen_len = (uint32_t)attr_encode(a, s->seen);
+    s->seen = *a;
+    s->has_seen = true;
 }
 
 bool slot_seen_get(const struct slot *s, struct attr *a)
 {
-    return s->seen_len != 0 && attr_decode(s->seen, s->seen_len, a) == 0;
+    if (s->has_seen)
+        *a = s->seen;
+    return s->has_seen;
 }

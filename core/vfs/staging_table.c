@@ -115,7 +115,7 @@ static void slot_begin(struct slot *s)
     s->published = 0;
     s->dirty_lo = UINT64_MAX;
     s->dirty_hi = 0;
-    s->seen_len = 0;
+    s->has_seen = false;
 }
 
 uint32_t table_take(struct table *t, uint64_t ino)

@@ -14,7 +14,7 @@
  * was left by nobody; 0: published or set aside; -errno. */
 static int publish(struct vfs *v, uint64_t ino)
 {
-    struct vfs_loc loc = {.base = ino, .path = ""};
+    struct vfs_loc loc;
     struct vfs_fd f;
     uint32_t number = staging_find(v->staging, ino);
     struct stat sb;
@@ -23,6 +23,7 @@ static int publish(struct vfs *v, uint64_t ino)
         !staging_is_dirty(staging_slot(v->staging, number), &sb) ||
         staging_alone(v->staging, number) == false)
         return 1;
+    loc_inode(&loc, ino);
     int fd = vfs_open(v, &loc, O_RDWR, 0, &f);
     if (fd < 0)
         return fd == -ENOENT || fd == -ESTALE ? 1 : fd;

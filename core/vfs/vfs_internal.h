@@ -76,6 +76,15 @@ struct request {
 
 /* op of `kind` on (loc->base, loc->path) with the caller's effective ids; loc NULL: base 0. */
 void request_init(struct vfs *v, struct request *r, uint8_t kind, const struct vfs_loc *loc);
+/* The same on an inode, which no walk leaves. */
+void request_inode(struct vfs *v, struct request *r, uint8_t kind, uint64_t ino);
+/* The inode itself as a place; room for a native path is not emptied, which costs more than a call.
+ */
+static inline void loc_inode(struct vfs_loc *loc, uint64_t ino)
+{
+    loc->base = ino;
+    loc->path = "";
+}
 void caller_cred(struct op_cred *cred, uint32_t groups[OP_GROUPS_MAX]);
 /* One round trip.  0, -errno, or VFS_ESCAPE with loc->native filled (loc NULL: -EIO instead). */
 int request_call(struct vfs *v, struct request *r, struct vfs_loc *loc);
