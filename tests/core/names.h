@@ -7,6 +7,7 @@
 
 #include "core/format/record.h"
 #include "core/meta/meta.h"
+#include "tests/lib/suite.h"
 #include "tests/lib/volume.h"
 
 #include <CUnit/Basic.h>
@@ -114,22 +115,9 @@ MAYBE int names_clean(void)
     return 0;
 }
 
-struct names_case {
-    const char *name;
-    void (*run)(void);
-};
-
-MAYBE int names_main(const char *suite, const struct names_case *cases, size_t n)
+MAYBE int names_main(const char *suite, CU_TestInfo *tests)
 {
-    CU_initialize_registry();
-    CU_pSuite s = CU_add_suite(suite, names_init, names_clean);
-    for (size_t i = 0; i < n; i++)
-        CU_add_test(s, cases[i].name, cases[i].run);
-    CU_basic_set_mode(CU_BRM_VERBOSE);
-    CU_basic_run_tests();
-    int failed = CU_get_number_of_failures() > 0 || CU_get_number_of_tests_run() < n;
-    CU_cleanup_registry();
-    return failed;
+    return suite_run_with(suite, names_init, names_clean, tests);
 }
 
 #endif

@@ -3,6 +3,7 @@
  * not know, ACL rules, the trash, what must not be written, names that it would store.
  */
 #include "tests/lib/oneop.h"
+#include "tests/lib/suite.h"
 
 #include <CUnit/Basic.h>
 #include <inttypes.h>
@@ -299,15 +300,10 @@ static void with_trash(void)
 
 int main(void)
 {
-    if (CU_initialize_registry() != CUE_SUCCESS)
-        return 2;
-    CU_pSuite suite = CU_add_suite("attrs", NULL, NULL);
-#define ADD(name) CU_add_test(suite, #name, fresh_##name);
-    CASES(ADD)
-    CU_add_test(suite, "links and trash", with_trash);
-    CU_basic_set_mode(CU_BRM_VERBOSE);
-    CU_basic_run_tests();
-    unsigned failed = CU_get_number_of_failures();
-    CU_cleanup_registry();
-    return failed ? 1 : 0;
+    CU_TestInfo tests[] = {
+#define ADD(name) {#name, fresh_##name},
+        {"links and trash", with_trash},
+        CASES(ADD) CU_TEST_INFO_NULL,
+    };
+    return suite_run("attrs", tests);
 }

@@ -7,11 +7,12 @@
 #include "core/format/record.h"
 #include "core/meta/engine.h"
 #include "core/meta/make.h"
+#include "tests/lib/scratch.h"
+#include "tests/lib/suite.h"
 #include "tests/lib/volume.h"
 
 #include <CUnit/Basic.h>
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -638,12 +639,6 @@ static void count(const struct way *w)
     }
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st, (void)type, (void)ftw;
-    return remove(path);
-}
-
 static void close_way(struct way *w)
 {
     for (size_t i = 0; i < ndrawn; i++)
@@ -702,7 +697,7 @@ static void round_of(size_t n)
             close_way(&ways[i]);
     }
     free(drawn);
-    nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    scratch_remove(top);
 }
 
 static void test_random(void)
@@ -744,12 +739,9 @@ int main(void)
     text = getenv("BATCH_OPS");
     if (text != NULL)
         total = strtoull(text, NULL, 0);
-    CU_initialize_registry();
-    CU_pSuite s = CU_add_suite("batch", setup, teardown);
-    CU_add_test(s, "random", test_random);
-    CU_basic_set_mode(CU_BRM_VERBOSE);
-    CU_basic_run_tests();
-    int failed = (int)CU_get_number_of_failures() + (int)CU_get_number_of_suites_failed();
-    CU_cleanup_registry();
-    return failed != 0;
+    CU_TestInfo tests[] = {
+        {"random", test_random},
+        CU_TEST_INFO_NULL,
+    };
+    return suite_run_with("batch", setup, teardown, tests);
 }

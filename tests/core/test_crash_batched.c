@@ -5,7 +5,9 @@
  * CRASH_KILLS (1000) and CRASH_SEED (the date) choose how long and which.
  */
 #include "tests/lib/crash.h"
+#include "tests/lib/scratch.h"
 #include "tests/lib/server.h"
+#include "tests/lib/suite.h"
 
 #include <CUnit/Basic.h>
 #include <stdio.h>
@@ -33,7 +35,7 @@ static int setup(void)
 
 static int teardown(void)
 {
-    crash_remove(top);
+    scratch_remove(top);
     return 0;
 }
 
@@ -55,7 +57,7 @@ static void run_on(const char *url)
            count.kills, count.all, count.pending);
     pending += count.pending;
     vfs_unmount(v);
-    crash_remove(dir);
+    scratch_remove(dir);
 }
 
 static void test_redis(void)
@@ -93,13 +95,10 @@ int main(void)
     kills = crash_kills(1000);
     printf("%d kills, seed %llu; CRASH_KILLS and CRASH_SEED choose others\n", kills,
            (unsigned long long)seed);
-    CU_initialize_registry();
-    CU_pSuite s = CU_add_suite("crash, batched", setup, teardown);
-    CU_add_test(s, "Redis", test_redis);
-    CU_add_test(s, "embedded", test_lmdb);
-    CU_basic_set_mode(CU_BRM_VERBOSE);
-    CU_basic_run_tests();
-    int failed = (int)CU_get_number_of_failures() + (int)CU_get_number_of_suites_failed();
-    CU_cleanup_registry();
-    return failed != 0;
+    CU_TestInfo tests[] = {
+        {"Redis", test_redis},
+        {"embedded", test_lmdb},
+        CU_TEST_INFO_NULL,
+    };
+    return suite_run_with("crash, batched", setup, teardown, tests);
 }

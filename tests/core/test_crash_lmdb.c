@@ -11,6 +11,8 @@
  */
 #include "core/lmdb/kv.h"
 #include "tests/lib/crash.h"
+#include "tests/lib/scratch.h"
+#include "tests/lib/suite.h"
 
 #include <CUnit/Basic.h>
 #include <errno.h>
@@ -35,7 +37,7 @@ static void begin_anew(void)
     char path[350];
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         snprintf(path, sizeof(path), "%s/%s", top, parts[i]);
-        crash_remove(path);
+        scratch_remove(path);
     }
 }
 
@@ -48,7 +50,7 @@ static int setup(void)
 
 static int teardown(void)
 {
-    crash_remove(top);
+    scratch_remove(top);
     return 0;
 }
 
@@ -123,7 +125,7 @@ static void test_full_cache(void)
     crash_volume_at(&vol, url, top);
     mkdir(cache, 0700);
     if (mount("none", cache, "tmpfs", 0, "size=1m") != 0) {
-        printf("(skip: no disk can be mounted, %s) ", strerror(errno));
+        suite_skip("no disk can be mounted, %s", strerror(errno));
         return;
     }
     pid_t pid = fork();
@@ -143,13 +145,10 @@ int main(void)
     kills = crash_kills(300);
     printf("%d kills, seed %llu; CRASH_KILLS and CRASH_SEED choose others\n", kills,
            (unsigned long long)seed);
-    CU_initialize_registry();
-    CU_pSuite s = CU_add_suite("crash", setup, teardown);
-    CU_add_test(s, "kill", test_kill);
-    CU_add_test(s, "full cache", test_full_cache);
-    CU_basic_set_mode(CU_BRM_VERBOSE);
-    CU_basic_run_tests();
-    int failed = (int)CU_get_number_of_failures() + (int)CU_get_number_of_suites_failed();
-    CU_cleanup_registry();
-    return failed != 0;
+    CU_TestInfo tests[] = {
+        {"kill", test_kill},
+        {"full cache", test_full_cache},
+        CU_TEST_INFO_NULL,
+    };
+    return suite_run_with("crash", setup, teardown, tests);
 }

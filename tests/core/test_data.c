@@ -4,6 +4,7 @@
  * clients.
  */
 #include "tests/lib/oneop.h"
+#include "tests/lib/suite.h"
 
 #include <CUnit/Basic.h>
 #include <inttypes.h>
@@ -550,15 +551,10 @@ static void small_capacity(void)
 
 int main(void)
 {
-    if (CU_initialize_registry() != CUE_SUCCESS)
-        return 2;
-    CU_pSuite suite = CU_add_suite("data", NULL, NULL);
-#define ADD(name) CU_add_test(suite, #name, fresh_##name);
-    CASES(ADD)
-    CU_add_test(suite, "capacity", small_capacity);
-    CU_basic_set_mode(CU_BRM_VERBOSE);
-    CU_basic_run_tests();
-    unsigned failed = CU_get_number_of_failures();
-    CU_cleanup_registry();
-    return failed ? 1 : 0;
+    CU_TestInfo tests[] = {
+#define ADD(name) {#name, fresh_##name},
+        {"capacity", small_capacity},
+        CASES(ADD) CU_TEST_INFO_NULL,
+    };
+    return suite_run("data", tests);
 }

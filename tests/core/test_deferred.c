@@ -11,6 +11,7 @@
 #include "core/op/op.h"
 #include "core/store/store.h"
 #include "tests/lib/server.h"
+#include "tests/lib/suite.h"
 
 #include <CUnit/Basic.h>
 #include <errno.h>
@@ -300,7 +301,7 @@ static void test_unwritable(void)
     begin();
     snprintf(open_all, sizeof open_all, "chmod -R a+rwX %s", server_dir(server));
     if (geteuid() != 0 || system(open_all) != 0) {
-        printf("(skip: not root) ");
+        suite_skip("not root");
         end();
         return;
     }
@@ -448,7 +449,7 @@ static void test_full_cache(void)
     snprintf(dir, sizeof dir, "%s/cache-s", server_dir(server));
     mkdir(dir, 0700);
     if (mount("none", dir, "tmpfs", 0, "size=900k") != 0) {
-        printf("(skip: no tmpfs of its own) ");
+        suite_skip("no tmpfs of its own");
         end();
         return;
     }
@@ -600,24 +601,21 @@ static void test_chained(void)
 
 int main(void)
 {
-    CU_initialize_registry();
-    CU_pSuite s = CU_add_suite("deferred", NULL, NULL);
-    CU_add_test(s, "name taken", test_name_taken);
-    CU_add_test(s, "name taken by a directory", test_taken_by_directory);
-    CU_add_test(s, "parent removed", test_parent_removed);
-    CU_add_test(s, "quota", test_quota);
-    CU_add_test(s, "unwritable", test_unwritable);
-    CU_add_test(s, "one of many", test_one_of_many);
-    CU_add_test(s, "stopped drainer", test_stopped_drainer);
-    CU_add_test(s, "many", test_many);
-    CU_add_test(s, "full cache", test_full_cache);
-    CU_add_test(s, "lost pack", test_lost_pack);
-    CU_add_test(s, "lost write", test_lost_write);
-    CU_add_test(s, "chained", test_chained);
-    CU_add_test(s, "removed", test_removed);
-    CU_basic_set_mode(CU_BRM_VERBOSE);
-    CU_basic_run_tests();
-    int failed = (int)CU_get_number_of_failures();
-    CU_cleanup_registry();
-    return failed != 0;
+    CU_TestInfo tests[] = {
+        {"name taken", test_name_taken},
+        {"name taken by a directory", test_taken_by_directory},
+        {"parent removed", test_parent_removed},
+        {"quota", test_quota},
+        {"unwritable", test_unwritable},
+        {"one of many", test_one_of_many},
+        {"stopped drainer", test_stopped_drainer},
+        {"many", test_many},
+        {"full cache", test_full_cache},
+        {"lost pack", test_lost_pack},
+        {"lost write", test_lost_write},
+        {"chained", test_chained},
+        {"removed", test_removed},
+        CU_TEST_INFO_NULL,
+    };
+    return suite_run("deferred", tests);
 }

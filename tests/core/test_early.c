@@ -11,6 +11,7 @@
 #include "core/op/op.h"
 #include "core/store/store.h"
 #include "tests/lib/server.h"
+#include "tests/lib/suite.h"
 
 #include <CUnit/Basic.h>
 #include <errno.h>
@@ -465,10 +466,7 @@ static void test_long_directory(void)
 
 int main(void)
 {
-    static const struct {
-        const char *name;
-        void (*run)(void);
-    } cases[] = {
+    CU_TestInfo tests[] = {
         {"extended attributes of own files", test_xattrs_of_own},
         {"extended attributes of others' files", test_xattrs_of_others},
         {"files ahead", test_files_ahead},
@@ -480,14 +478,7 @@ int main(void)
         {"a walk", test_walk},
         {"directories that changed", test_changed_directories},
         {"the first call", test_first_call},
+        CU_TEST_INFO_NULL,
     };
-    CU_initialize_registry();
-    CU_pSuite suite = CU_add_suite("early", NULL, NULL);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        CU_add_test(suite, cases[i].name, cases[i].run);
-    CU_basic_set_mode(CU_BRM_VERBOSE);
-    CU_basic_run_tests();
-    unsigned failed = CU_get_number_of_failures();
-    CU_cleanup_registry();
-    return failed != 0;
+    return suite_run("early", tests);
 }

@@ -7,6 +7,7 @@
 #include "core/base/log.h"
 #include "core/meta/engine.h"
 #include "core/store/store.h"
+#include "tests/lib/suite.h"
 #include "tests/lib/volume.h"
 
 #include <CUnit/Basic.h>
@@ -141,14 +142,11 @@ static void test_full_ones(void)
 
 int main(void)
 {
-    CU_initialize_registry();
-    CU_pSuite s = CU_add_suite("flusher", NULL, NULL);
-    CU_add_test(s, "age", test_age);
-    CU_add_test(s, "full ones", test_full_ones);
-    CU_add_test(s, "store away", test_store_away);
-    CU_basic_set_mode(CU_BRM_VERBOSE);
-    CU_basic_run_tests();
-    int failed = (int)CU_get_number_of_failures();
-    CU_cleanup_registry();
-    return failed != 0;
+    CU_TestInfo tests[] = {
+        {"age", test_age},
+        {"full ones", test_full_ones},
+        {"store away", test_store_away},
+        CU_TEST_INFO_NULL,
+    };
+    return suite_run("flusher", tests);
 }

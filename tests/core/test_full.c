@@ -6,6 +6,7 @@
 #include "core/meta/engine.h"
 #include "core/store/store.h"
 #include "core/vfs/vfs.h"
+#include "tests/lib/suite.h"
 
 #include <CUnit/Basic.h>
 #include <errno.h>
@@ -223,7 +224,7 @@ static void on_small_disk(bool meta_is_small)
 {
     char small[300], meta[320], bucket[320], cmd[700];
     if (geteuid() != 0) {
-        printf("(skip: not root, nothing can be mounted) ");
+        suite_skip("not root, nothing can be mounted");
         return;
     }
     log_set(quiet, LOG_ERROR);
@@ -264,13 +265,10 @@ static int teardown(void)
 
 int main(void)
 {
-    CU_initialize_registry();
-    CU_pSuite s = CU_add_suite("full", setup, teardown);
-    CU_add_test(s, "full environment", test_full_environment);
-    CU_add_test(s, "full store", test_full_store);
-    CU_basic_set_mode(CU_BRM_VERBOSE);
-    CU_basic_run_tests();
-    int failed = (int)CU_get_number_of_failures() + (int)CU_get_number_of_suites_failed();
-    CU_cleanup_registry();
-    return failed != 0;
+    CU_TestInfo tests[] = {
+        {"full environment", test_full_environment},
+        {"full store", test_full_store},
+        CU_TEST_INFO_NULL,
+    };
+    return suite_run_with("full", setup, teardown, tests);
 }

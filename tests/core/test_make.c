@@ -262,14 +262,14 @@ static void test_refused(void)
 
 int main(void)
 {
-    static const struct names_case cases[] = {
+    CU_TestInfo tests[] = {
         {"a file with records", test_file},
         {"symlinks, directories, devices", test_others},
         {"what the directory decides", test_directory_decides},
         {"somebody else was there", test_foreign},
         {"malformed", test_malformed},
         {"refused", test_refused},
+        CU_TEST_INFO_NULL,
     };
-
-    return names_main("make", cases, sizeof(cases) / sizeof(cases[0]));
+    return names_main("make", tests);
 }

@@ -3,6 +3,7 @@
  * never given twice, and what happens when the server goes away in the middle.
  */
 #include "core/meta/meta_internal.h"
+#include "tests/lib/suite.h"
 #include "tests/lib/volume.h"
 
 #include <CUnit/Basic.h>
@@ -750,20 +751,13 @@ static void test_full_and_read_only(void)
 
 int main(void)
 {
-    unsigned failed;
-
     unsetenv("REDIS_PASSWORD");
     unsetenv("META_PASSWORD");
     unsetenv("META_PASSWORD_FILE");
-    if (CU_initialize_registry() != CUE_SUCCESS)
-        return 2;
     shared = server_start_with("--databases", "64");
-    CU_pSuite suite = CU_add_suite("meta", NULL, NULL);
-#define ADD(name) CU_add_test(suite, #name, test_##name);
-    CASES(ADD)
-    CU_basic_set_mode(CU_BRM_VERBOSE);
-    CU_basic_run_tests();
-    failed = CU_get_number_of_failures();
-    CU_cleanup_registry();
-    return failed ? 1 : 0;
+    CU_TestInfo tests[] = {
+#define ADD(name) {#name, test_##name},
+        CASES(ADD) CU_TEST_INFO_NULL,
+    };
+    return suite_run("meta", tests);
 }

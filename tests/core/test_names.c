@@ -414,7 +414,7 @@ static void test_malformed(void)
 
 int main(void)
 {
-    static const struct names_case cases[] = {
+    CU_TestInfo tests[] = {
         {"ops of a batch are independent", test_batch},
         {"attrs of every length", test_attr_lengths},
         {"numbers of the trash", test_trash_numbers},
@@ -427,6 +427,7 @@ int main(void)
         {"entries without an inode", test_corrupt},
         {"key prefix", test_prefix},
         {"malformed ops", test_malformed},
+        CU_TEST_INFO_NULL,
     };
-    return names_main("names", cases, sizeof(cases) / sizeof(cases[0]));
+    return names_main("names", tests);
 }

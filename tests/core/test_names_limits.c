@@ -299,7 +299,7 @@ static void test_servers_that_refuse(void)
 
 int main(void)
 {
-    static const struct names_case cases[] = {
+    CU_TestInfo tests[] = {
         {"capacity and inodes", test_volume_limits},
         {"a refusal writes nothing", test_refusals_write_nothing},
         {"directory quotas", test_quotas},
@@ -309,6 +309,7 @@ int main(void)
         {"deep paths", test_depth},
         {"a loop of directories", test_loop},
         {"servers that refuse", test_servers_that_refuse},
+        CU_TEST_INFO_NULL,
     };
-    return names_main("limits of names", cases, sizeof(cases) / sizeof(cases[0]));
+    return names_main("limits of names", tests);
 }

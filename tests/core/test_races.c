@@ -8,6 +8,7 @@
 #include "core/meta/engine.h"
 #include "core/metrics/metrics.h"
 #include "core/store/store.h"
+#include "tests/lib/suite.h"
 #include "tests/lib/volume.h"
 
 #include <CUnit/Basic.h>
@@ -309,11 +310,6 @@ static void test_one_log(void)
     end();
 }
 
-static void add(CU_pSuite s, const char *name, void (*test)(void))
-{
-    CU_add_test(s, name, test);
-}
-
 static int on_redis_suite(void)
 {
     on_lmdb = false;
@@ -328,23 +324,20 @@ static int on_lmdb_suite(void)
 
 int main(void)
 {
-    CU_initialize_registry();
-    CU_pSuite suites[] = {CU_add_suite("races", on_redis_suite, NULL),
-                          CU_add_suite("races in lmdb", on_lmdb_suite, NULL)};
-    for (int i = 0; i < 2; i++) {
-        add(suites[i], "lock files", test_lock_files);
-        add(suites[i], "lock directories", test_lock_directories);
-        add(suites[i], "renames that replace nothing", test_renames);
-        add(suites[i], "renames that are asked for", test_renames_asked);
-        add(suites[i], "threads", test_threads);
-        add(suites[i], "one log", test_one_log);
-    }
+    CU_TestInfo tests[] = {
+        {"lock files", test_lock_files},
+        {"lock directories", test_lock_directories},
+        {"renames that replace nothing", test_renames},
+        {"renames that are asked for", test_renames_asked},
+        {"threads", test_threads},
+        {"one log", test_one_log},
+        CU_TEST_INFO_NULL,
+    };
+    CU_SuiteInfo suites[] = {{"races", on_redis_suite, NULL, NULL, NULL, tests},
+                             {"races in lmdb", on_lmdb_suite, NULL, NULL, NULL, tests},
+                             CU_SUITE_INFO_NULL};
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED)
         return 2;
-    CU_basic_set_mode(CU_BRM_VERBOSE);
-    CU_basic_run_tests();
-    int failed = (int)CU_get_number_of_failures();
-    CU_cleanup_registry();
-    return failed != 0;
+    return suites_run(suites);
 }

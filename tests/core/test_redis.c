@@ -5,6 +5,7 @@
 #include "core/redis/lua_text.h"
 #include "core/redis/rds.h"
 #include "tests/lib/server.h"
+#include "tests/lib/suite.h"
 
 #include <CUnit/Basic.h>
 #include <errno.h>
@@ -537,20 +538,13 @@ static void test_replica(void)
 
 int main(void)
 {
-    unsigned failed;
-
     unsetenv("REDIS_PASSWORD");
     unsetenv("META_PASSWORD");
     unsetenv("META_PASSWORD_FILE");
-    if (CU_initialize_registry() != CUE_SUCCESS)
-        return 2;
     shared = server_start();
-    CU_pSuite suite = CU_add_suite("redis", NULL, NULL);
-#define ADD(name) CU_add_test(suite, #name, test_##name);
-    CASES(ADD)
-    CU_basic_set_mode(CU_BRM_VERBOSE);
-    CU_basic_run_tests();
-    failed = CU_get_number_of_failures();
-    CU_cleanup_registry();
-    return failed ? 1 : 0;
+    CU_TestInfo tests[] = {
+#define ADD(name) {#name, test_##name},
+        CASES(ADD) CU_TEST_INFO_NULL,
+    };
+    return suite_run("redis", tests);
 }

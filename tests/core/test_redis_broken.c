@@ -6,6 +6,7 @@
  */
 #include "core/redis/rds.h"
 #include "tests/lib/fake.h"
+#include "tests/lib/suite.h"
 
 #include <CUnit/Basic.h>
 #include <errno.h>
@@ -291,19 +292,15 @@ static void test_broken_hello(void)
 
 int main(void)
 {
-    unsigned failed;
-
     big = calloc(1, BIG);
-    if (!big || CU_initialize_registry() != CUE_SUCCESS)
+    if (!big)
         return 2;
     memset(big, 'x', BIG);
-    CU_pSuite suite = CU_add_suite("redis_broken", NULL, NULL);
-#define ADD(name) CU_add_test(suite, #name, test_##name);
-    CASES(ADD)
-    CU_basic_set_mode(CU_BRM_VERBOSE);
-    CU_basic_run_tests();
-    failed = CU_get_number_of_failures();
-    CU_cleanup_registry();
+    CU_TestInfo tests[] = {
+#define ADD(name) {#name, test_##name},
+        CASES(ADD) CU_TEST_INFO_NULL,
+    };
+    int rc = suite_run("redis_broken", tests);
     free(big);
-    return failed ? 1 : 0;
+    return rc;
 }

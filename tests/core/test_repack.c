@@ -4,6 +4,7 @@
  */
 #include "core/base/vec.h"
 #include "core/format/record.h"
+#include "tests/lib/suite.h"
 #include "tests/lib/volume.h"
 
 #include <CUnit/Basic.h>
@@ -411,13 +412,6 @@ int main(void)
                            {"what is refused changes nothing", test_refused},
                            {"fields of sliceRef are put right", test_recount},
                            CU_TEST_INFO_NULL};
-    CU_SuiteInfo suites[] = {{"repack", NULL, NULL, NULL, NULL, tests}, CU_SUITE_INFO_NULL};
 
-    if (CU_initialize_registry() != CUE_SUCCESS || CU_register_suites(suites) != CUE_SUCCESS)
-        return 1;
-    CU_basic_set_mode(CU_BRM_VERBOSE);
-    CU_basic_run_tests();
-    int failed = (int)CU_get_number_of_failures();
-    CU_cleanup_registry();
-    return failed != 0;
+    return suite_run("repack", tests);
 }

@@ -6,6 +6,7 @@
 #include "core/format/record.h"
 #include "core/meta/engine.h"
 #include "core/redis/lua_text.h"
+#include "tests/lib/suite.h"
 #include "tests/lib/volume.h"
 
 #include <CUnit/Basic.h>
@@ -544,10 +545,7 @@ static int lmdb_suite(void)
 
 int main(void)
 {
-    static const struct {
-        const char *name;
-        void (*run)(void);
-    } tests[] = {
+    CU_TestInfo tests[] = {
         {"applied once", test_once},
         {"codes of then", test_codes},
         {"in order", test_order},
@@ -558,20 +556,13 @@ int main(void)
         {"full buffers", test_full_buffers},
         {"the connection breaks", test_connection_breaks},
         {"fork", test_fork},
+        CU_TEST_INFO_NULL,
     };
-
+    CU_SuiteInfo suites[] = {{"requests, redis", redis_suite, NULL, NULL, NULL, tests},
+                             {"requests, lmdb", lmdb_suite, NULL, NULL, NULL, tests},
+                             CU_SUITE_INFO_NULL};
     server = server_start();
-    CU_initialize_registry();
-    CU_pSuite redis = CU_add_suite("requests, redis", redis_suite, NULL);
-    CU_pSuite lmdb = CU_add_suite("requests, lmdb", lmdb_suite, NULL);
-    for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
-        CU_add_test(redis, tests[i].name, tests[i].run);
-        CU_add_test(lmdb, tests[i].name, tests[i].run);
-    }
-    CU_basic_set_mode(CU_BRM_VERBOSE);
-    CU_basic_run_tests();
-    int failed = (int)CU_get_number_of_failures();
-    CU_cleanup_registry();
+    int rc = suites_run(suites);
     server_free(server);
-    return failed != 0;
+    return rc;
 }

@@ -11,7 +11,9 @@
 #include "core/base/log.h"
 #include "core/meta/engine.h"
 #include "tests/lib/crash.h"
+#include "tests/lib/scratch.h"
 #include "tests/lib/server.h"
+#include "tests/lib/suite.h"
 
 #include <CUnit/Basic.h>
 #include <errno.h>
@@ -347,8 +349,8 @@ static void end(struct run *r)
 
 static void finish(struct run *r)
 {
-    crash_remove(r->vol.cache);
-    crash_remove(r->vol.store);
+    scratch_remove(r->vol.cache);
+    scratch_remove(r->vol.store);
     server_free(r->s);
 }
 
@@ -439,7 +441,7 @@ static int setup(void)
 
 static int teardown(void)
 {
-    crash_remove(top);
+    scratch_remove(top);
     free(bytes);
     return 0;
 }
@@ -450,14 +452,11 @@ int main(void)
     kills = crash_kills(12);
     printf("%d kills, seed %llu; CRASH_KILLS and CRASH_SEED choose others\n", kills,
            (unsigned long long)state);
-    CU_initialize_registry();
-    CU_pSuite s = CU_add_suite("server killed", setup, teardown);
-    CU_add_test(s, "log always written", test_always);
-    CU_add_test(s, "its log loses its end", test_everysec);
-    CU_add_test(s, "it forgets everything", test_nothing);
-    CU_basic_set_mode(CU_BRM_VERBOSE);
-    CU_basic_run_tests();
-    int failed = (int)CU_get_number_of_failures() + (int)CU_get_number_of_suites_failed();
-    CU_cleanup_registry();
-    return failed != 0;
+    CU_TestInfo tests[] = {
+        {"log always written", test_always},
+        {"its log loses its end", test_everysec},
+        {"it forgets everything", test_nothing},
+        CU_TEST_INFO_NULL,
+    };
+    return suite_run_with("server killed", setup, teardown, tests);
 }

@@ -5,6 +5,7 @@
  * THREEWAY_SEED (1) and THREEWAY_OPS (30000) choose what is drawn.  A disagreement prints the
  * shortest sequence that shows it, as lines for a regression below.
  */
+#include "tests/lib/suite.h"
 #include "tests/lib/three.h"
 
 #include <CUnit/Basic.h>
@@ -205,13 +206,10 @@ int main(void)
         ops = strtoull(text, NULL, 0);
     printf("%zu steps, seeds from %llu; THREEWAY_OPS and THREEWAY_SEED choose others\n", ops,
            (unsigned long long)seed);
-    CU_initialize_registry();
-    CU_pSuite s = CU_add_suite("threeway", setup, teardown);
-    CU_add_test(s, "shown before", test_shown);
-    CU_add_test(s, "random", test_random);
-    CU_basic_set_mode(CU_BRM_VERBOSE);
-    CU_basic_run_tests();
-    int failed = (int)CU_get_number_of_failures() + (int)CU_get_number_of_suites_failed();
-    CU_cleanup_registry();
-    return failed != 0;
+    CU_TestInfo tests[] = {
+        {"shown before", test_shown},
+        {"random", test_random},
+        CU_TEST_INFO_NULL,
+    };
+    return suite_run_with("threeway", setup, teardown, tests);
 }

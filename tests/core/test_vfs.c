@@ -10,6 +10,7 @@
 #include "core/op/op.h"
 #include "core/store/store.h"
 #include "tests/lib/server.h"
+#include "tests/lib/suite.h"
 
 #include <CUnit/Basic.h>
 #include <errno.h>
@@ -462,25 +463,22 @@ static void test_store_gone(void)
 
 int main(void)
 {
-    CU_initialize_registry();
-    CU_pSuite s = CU_add_suite("vfs", setup, teardown);
-    CU_add_test(s, "small files", test_small);
-    CU_add_test(s, "errnos", test_errnos);
-    CU_add_test(s, "borders", test_borders);
-    CU_add_test(s, "growing", test_growing);
-    CU_add_test(s, "random writes", test_random_writes);
-    CU_add_test(s, "unseen writes", test_unseen_writes);
-    CU_add_test(s, "unlinked while open", test_unlinked_open);
-    CU_add_test(s, "O_TMPFILE", test_tmpfile);
-    CU_add_test(s, "times after data", test_times_after_data);
-    CU_add_test(s, "shared on a host", test_shared_on_host);
-    CU_add_test(s, "identify", test_identify);
-    CU_add_test(s, "listing", test_listing);
-    CU_add_test(s, "paths", test_paths);
-    CU_add_test(s, "missing blocks", test_store_gone);
-    CU_basic_set_mode(CU_BRM_VERBOSE);
-    CU_basic_run_tests();
-    int failed = (int)CU_get_number_of_failures() + (int)CU_get_number_of_suites_failed();
-    CU_cleanup_registry();
-    return failed != 0;
+    CU_TestInfo tests[] = {
+        {"small files", test_small},
+        {"errnos", test_errnos},
+        {"borders", test_borders},
+        {"growing", test_growing},
+        {"random writes", test_random_writes},
+        {"unseen writes", test_unseen_writes},
+        {"unlinked while open", test_unlinked_open},
+        {"O_TMPFILE", test_tmpfile},
+        {"times after data", test_times_after_data},
+        {"shared on a host", test_shared_on_host},
+        {"identify", test_identify},
+        {"listing", test_listing},
+        {"paths", test_paths},
+        {"missing blocks", test_store_gone},
+        CU_TEST_INFO_NULL,
+    };
+    return suite_run_with("vfs", setup, teardown, tests);
 }

@@ -39,7 +39,4 @@ struct crash_plan {
 bool crash_run(const struct crash_volume *vol, struct vfs *v, const struct crash_plan *plan,
                struct crash_count *count);
 
-/* Removes a tree; what is not there is fine. */
-void crash_remove(const char *path);
-
 #endif

@@ -3,10 +3,11 @@
  */
 #include "tests/lib/server.h"
 
+#include "tests/lib/scratch.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <hiredis/hiredis.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -58,12 +59,6 @@ static void unlink_link(struct server *s)
     if (s->link)
         redisFree(s->link);
     s->link = NULL;
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st, (void)type, (void)ftw;
-    return remove(path);
 }
 
 static void end(struct server *s, int sig)
@@ -211,7 +206,7 @@ void server_free(struct server *s)
         }
     }
     end(s, SIGKILL);
-    nftw(s->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    scratch_remove(s->dir);
     for (size_t i = 0; s->extra[i]; i++)
         free(s->extra[i]);
     free(s);

@@ -8,6 +8,7 @@
 #include "core/base/log.h"
 #include "core/store/store.h"
 #include "tests/lib/scratch.h"
+#include "tests/lib/suite.h"
 
 #include <CUnit/Basic.h>
 #include <fcntl.h>
@@ -106,21 +107,14 @@ static inline int source_file(size_t len)
 /* Runs one suite in a directory of its own; what main() returns. */
 static inline int run_store_tests(const char *name, CU_TestInfo *tests)
 {
-    CU_SuiteInfo suites[] = {{name, NULL, NULL, NULL, NULL, tests}, CU_SUITE_INFO_NULL};
-    unsigned failed;
-
-    if (mkdtemp(top) == NULL || CU_initialize_registry() != CUE_SUCCESS ||
-        CU_register_suites(suites) != CUE_SUCCESS)
+    if (mkdtemp(top) == NULL)
         return 2;
     base = (struct setting){.name = "vol", .uuid = "u", .storage = "file", .block_kib = 64};
     snprintf(base.bucket, sizeof base.bucket, "%s/bucket/", top);
     log_set(sink, LOG_ERROR);
-    CU_basic_set_mode(CU_BRM_NORMAL);
-    CU_basic_run_tests();
-    failed = CU_get_number_of_failures();
-    CU_cleanup_registry();
+    int rc = suite_run(name, tests);
     scratch_remove(top);
-    return failed != 0;
+    return rc;
 }
 
 #endif

@@ -5,6 +5,8 @@
 #include "core/base/clock.h"
 #include "core/base/config.h"
 #include "core/base/log.h"
+#include "tests/lib/scratch.h"
+#include "tests/lib/suite.h"
 
 #include <CUnit/Basic.h>
 #include <errno.h>
@@ -387,23 +389,6 @@ static void test_config_prefix(void)
     config_free(&c);
 }
 
-static void remove_home(void)
-{
-    static const char *const paths[] = {".config/jfspre/config",
-                                        ".config/jfspre",
-                                        ".config",
-                                        "xdg/jfspre/config",
-                                        "xdg/jfspre",
-                                        "xdg",
-                                        ""};
-    char path[PATH_MAX];
-
-    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
-        snprintf(path, sizeof path, "%s/%s", home, paths[i]);
-        remove(path);
-    }
-}
-
 int main(void)
 {
     CU_TestInfo tests[] = {
@@ -422,16 +407,9 @@ int main(void)
         {"config: prefix", test_config_prefix},
         CU_TEST_INFO_NULL,
     };
-    CU_SuiteInfo suites[] = {{"base", NULL, NULL, NULL, NULL, tests}, CU_SUITE_INFO_NULL};
-    unsigned failed;
-
-    if (mkdtemp(home) == NULL || CU_initialize_registry() != CUE_SUCCESS ||
-        CU_register_suites(suites) != CUE_SUCCESS)
+    if (mkdtemp(home) == NULL)
         return 2;
-    CU_basic_set_mode(CU_BRM_NORMAL);
-    CU_basic_run_tests();
-    failed = CU_get_number_of_failures();
-    CU_cleanup_registry();
-    remove_home();
-    return failed != 0;
+    int rc = suite_run("base", tests);
+    scratch_remove(home);
+    return rc;
 }

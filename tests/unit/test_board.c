@@ -4,6 +4,7 @@
  */
 #include "core/meta/board.h"
 #include "tests/lib/scratch.h"
+#include "tests/lib/suite.h"
 
 #include <CUnit/Basic.h>
 #include <errno.h>
@@ -329,25 +330,22 @@ static void test_refused(void)
 
 int main(void)
 {
-    CU_initialize_registry();
-    CU_pSuite s = CU_add_suite("board", NULL, NULL);
-    CU_add_test(s, "marks", test_marks);
-    CU_add_test(s, "marks of everything", test_all);
-    CU_add_test(s, "a child", test_child);
-    CU_add_test(s, "marks at once", test_at_once);
-    CU_add_test(s, "pending", test_pending);
-    CU_add_test(s, "ids", test_ids);
-    CU_add_test(s, "asking", test_asking);
-    CU_add_test(s, "asking of the killed", test_asking_full);
-    CU_add_test(s, "asking of the stopped", test_asking_stopped);
-    CU_add_test(s, "lock of a killed process", test_lock_of_killed);
-    CU_add_test(s, "refused", test_refused);
+    CU_TestInfo tests[] = {
+        {"marks", test_marks},
+        {"marks of everything", test_all},
+        {"a child", test_child},
+        {"marks at once", test_at_once},
+        {"pending", test_pending},
+        {"ids", test_ids},
+        {"asking", test_asking},
+        {"asking of the killed", test_asking_full},
+        {"asking of the stopped", test_asking_stopped},
+        {"lock of a killed process", test_lock_of_killed},
+        {"refused", test_refused},
+        CU_TEST_INFO_NULL,
+    };
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED)
         return 2;
-    CU_basic_set_mode(CU_BRM_VERBOSE);
-    CU_basic_run_tests();
-    int failed = (int)CU_get_number_of_failures();
-    CU_cleanup_registry();
-    return failed != 0;
+    return suite_run("board", tests);
 }

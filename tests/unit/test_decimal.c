@@ -2,6 +2,7 @@
  * test_decimal.c - numbers as text, held against printf(3).
  */
 #include "core/base/decimal.h"
+#include "tests/lib/suite.h"
 
 #include <CUnit/Basic.h>
 #include <inttypes.h>
@@ -30,15 +31,9 @@ static void test_all_lengths(void)
 
 int main(void)
 {
-    unsigned failed;
-
-    if (CU_initialize_registry() != CUE_SUCCESS)
-        return 2;
-    CU_pSuite s = CU_add_suite("decimal", NULL, NULL);
-    CU_add_test(s, "as printf", test_all_lengths);
-    CU_basic_set_mode(CU_BRM_NORMAL);
-    CU_basic_run_tests();
-    failed = CU_get_number_of_failures();
-    CU_cleanup_registry();
-    return failed != 0;
+    CU_TestInfo tests[] = {
+        {"as printf", test_all_lengths},
+        CU_TEST_INFO_NULL,
+    };
+    return suite_run("decimal", tests);
 }

@@ -3,6 +3,7 @@
  */
 #include "core/format/attr.h"
 #include "core/format/keys.h"
+#include "tests/lib/suite.h"
 
 #include <CUnit/Basic.h>
 #include <errno.h>
@@ -371,15 +372,5 @@ int main(void)
         {"names of keys", test_keys},
         CU_TEST_INFO_NULL,
     };
-    CU_SuiteInfo suites[] = {{"attributes and keys", NULL, NULL, NULL, NULL, tests},
-                             CU_SUITE_INFO_NULL};
-    unsigned failed;
-
-    if (CU_initialize_registry() != CUE_SUCCESS || CU_register_suites(suites) != CUE_SUCCESS)
-        return 2;
-    CU_basic_set_mode(CU_BRM_NORMAL);
-    CU_basic_run_tests();
-    failed = CU_get_number_of_failures();
-    CU_cleanup_registry();
-    return failed != 0;
+    return suite_run("attributes and keys", tests);
 }

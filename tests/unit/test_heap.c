@@ -3,6 +3,7 @@
  * their contents, foreign pointers go to libc, many threads at once; and the sort beside it.
  */
 #include "preload/heap.c"
+#include "tests/lib/suite.h"
 
 #include <CUnit/Basic.h>
 #include <stdio.h>
@@ -147,13 +148,6 @@ int main(void)
         {"foreign", test_foreign}, {"threads", test_threads}, {"sort", test_sort},
         CU_TEST_INFO_NULL,
     };
-    CU_SuiteInfo suites[] = {{"heap", NULL, NULL, NULL, NULL, tests}, CU_SUITE_INFO_NULL};
 
-    if (CU_initialize_registry() != CUE_SUCCESS || CU_register_suites(suites) != CUE_SUCCESS)
-        return 2;
-    CU_basic_set_mode(CU_BRM_NORMAL);
-    CU_basic_run_tests();
-    unsigned failed = CU_get_number_of_failures();
-    CU_cleanup_registry();
-    return failed != 0;
+    return suite_run("heap", tests);
 }

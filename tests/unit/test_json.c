@@ -4,6 +4,7 @@
 #include "core/base/bytes.h"
 #include "core/format/json.h"
 #include "core/format/percent.h"
+#include "tests/lib/suite.h"
 
 #include <CUnit/Basic.h>
 #include <stdio.h>
@@ -188,18 +189,12 @@ static void test_percent(void)
 
 int main(void)
 {
-    unsigned failed;
-
-    if (CU_initialize_registry() != CUE_SUCCESS)
-        return 2;
-    CU_pSuite s = CU_add_suite("json", NULL, NULL);
-    CU_add_test(s, "nested values", test_nested);
-    CU_add_test(s, "line and column", test_place);
-    CU_add_test(s, "laid out anew", test_indent);
-    CU_add_test(s, "bytes as percent signs", test_percent);
-    CU_basic_set_mode(CU_BRM_NORMAL);
-    CU_basic_run_tests();
-    failed = CU_get_number_of_failures();
-    CU_cleanup_registry();
-    return failed != 0;
+    CU_TestInfo tests[] = {
+        {"nested values", test_nested},
+        {"line and column", test_place},
+        {"laid out anew", test_indent},
+        {"bytes as percent signs", test_percent},
+        CU_TEST_INFO_NULL,
+    };
+    return suite_run("json", tests);
 }

@@ -3,6 +3,7 @@
  */
 #include "core/lmdb/kv.h"
 #include "core/lmdb/types.h"
+#include "tests/lib/suite.h"
 
 #include <CUnit/Basic.h>
 #include <errno.h>
@@ -365,7 +366,7 @@ static void test_overlay(void)
     snprintf(options, sizeof(options), "lowerdir=%s,upperdir=%s,workdir=%s", part[0], part[1],
              part[2]);
     if (mount("overlay", part[3], "overlay", 0, options) != 0) {
-        printf("(skip: no overlay can be mounted, %s) ", strerror(errno));
+        suite_skip("no overlay can be mounted, %s", strerror(errno));
         return;
     }
     CU_ASSERT_EQUAL(kv_open(part[3], true, &other), 0);
@@ -386,24 +387,21 @@ static void test_refused(void)
 
 int main(void)
 {
-    CU_initialize_registry();
-    CU_pSuite s = CU_add_suite("lmdb", setup, teardown);
-    CU_add_test(s, "types", test_types);
-    CU_add_test(s, "types of keys", test_types_of_keys);
-    CU_add_test(s, "abort", test_abort);
-    CU_add_test(s, "fork", test_fork);
-    CU_add_test(s, "kill", test_kill);
-    CU_add_test(s, "descriptors", test_fds);
-    CU_add_test(s, "growth", test_growth);
-    CU_add_test(s, "dead reader", test_dead_reader);
-    CU_add_test(s, "lock file", test_lock_file);
-    CU_add_test(s, "few descriptors", test_few_descriptors);
-    CU_add_test(s, "numbers used again", test_numbers_used_again);
-    CU_add_test(s, "overlay", test_overlay);
-    CU_add_test(s, "refused", test_refused);
-    CU_basic_set_mode(CU_BRM_VERBOSE);
-    CU_basic_run_tests();
-    int failed = (int)CU_get_number_of_failures() + (int)CU_get_number_of_suites_failed();
-    CU_cleanup_registry();
-    return failed != 0;
+    CU_TestInfo tests[] = {
+        {"types", test_types},
+        {"types of keys", test_types_of_keys},
+        {"abort", test_abort},
+        {"fork", test_fork},
+        {"kill", test_kill},
+        {"descriptors", test_fds},
+        {"growth", test_growth},
+        {"dead reader", test_dead_reader},
+        {"lock file", test_lock_file},
+        {"few descriptors", test_few_descriptors},
+        {"numbers used again", test_numbers_used_again},
+        {"overlay", test_overlay},
+        {"refused", test_refused},
+        CU_TEST_INFO_NULL,
+    };
+    return suite_run_with("lmdb", setup, teardown, tests);
 }

@@ -3,6 +3,7 @@
  * here is a change of OP_VERSION.
  */
 #include "core/op/op.h"
+#include "tests/lib/suite.h"
 
 #include <CUnit/Basic.h>
 #include <errno.h>
@@ -279,14 +280,5 @@ int main(void)
         {"a result is freed", test_result_free},
         CU_TEST_INFO_NULL,
     };
-    CU_SuiteInfo suites[] = {{"op", NULL, NULL, NULL, NULL, tests}, CU_SUITE_INFO_NULL};
-    unsigned failed;
-
-    if (CU_initialize_registry() != CUE_SUCCESS || CU_register_suites(suites) != CUE_SUCCESS)
-        return 2;
-    CU_basic_set_mode(CU_BRM_NORMAL);
-    CU_basic_run_tests();
-    failed = CU_get_number_of_failures();
-    CU_cleanup_registry();
-    return failed != 0;
+    return suite_run("op", tests);
 }

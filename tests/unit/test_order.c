@@ -2,6 +2,7 @@
  * test_order.c - names in the order of a listing or of inodes, whichever is followed.
  */
 #include "core/meta/order.h"
+#include "tests/lib/suite.h"
 
 #include <CUnit/Basic.h>
 #include <stdio.h>
@@ -70,13 +71,10 @@ static void test_following(void)
 
 int main(void)
 {
-    CU_initialize_registry();
-    CU_pSuite suite = CU_add_suite("order", NULL, NULL);
-    CU_add_test(suite, "listing", test_listing);
-    CU_add_test(suite, "following", test_following);
-    CU_basic_set_mode(CU_BRM_VERBOSE);
-    CU_basic_run_tests();
-    unsigned failed = CU_get_number_of_failures();
-    CU_cleanup_registry();
-    return failed != 0;
+    CU_TestInfo tests[] = {
+        {"listing", test_listing},
+        {"following", test_following},
+        CU_TEST_INFO_NULL,
+    };
+    return suite_run("order", tests);
 }

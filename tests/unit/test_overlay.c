@@ -4,6 +4,7 @@
  */
 #include "core/meta/overlay.h"
 #include "tests/lib/scratch.h"
+#include "tests/lib/suite.h"
 
 #include <CUnit/Basic.h>
 #include <stdio.h>
@@ -166,16 +167,10 @@ static void test_many(void)
 
 int main(void)
 {
-    CU_initialize_registry();
-    CU_pSuite s = CU_add_suite("overlay", NULL, NULL);
-    CU_add_test(s, "nodes", test_nodes);
-    CU_add_test(s, "marked elsewhere", test_marked_elsewhere);
-    CU_add_test(s, "entries", test_entries);
-    CU_add_test(s, "listings", test_listings);
-    CU_add_test(s, "many", test_many);
-    CU_basic_set_mode(CU_BRM_VERBOSE);
-    CU_basic_run_tests();
-    int failed = (int)CU_get_number_of_failures();
-    CU_cleanup_registry();
-    return failed != 0;
+    CU_TestInfo tests[] = {
+        {"nodes", test_nodes},     {"marked elsewhere", test_marked_elsewhere},
+        {"entries", test_entries}, {"listings", test_listings},
+        {"many", test_many},       CU_TEST_INFO_NULL,
+    };
+    return suite_run("overlay", tests);
 }

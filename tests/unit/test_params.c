@@ -3,6 +3,7 @@
  * left of the URL for the engine.
  */
 #include "core/meta/engine.h"
+#include "tests/lib/suite.h"
 
 #include <CUnit/Basic.h>
 #include <errno.h>
@@ -201,17 +202,11 @@ static void test_engine(void)
 
 int main(void)
 {
-    unsigned failed;
-
-    if (CU_initialize_registry() != CUE_SUCCESS)
-        return 2;
-    CU_pSuite suite = CU_add_suite("params", NULL, NULL);
-#define ADD(name) CU_add_test(suite, #name, test_##name);
-    CASES(ADD)
-    CU_basic_set_mode(CU_BRM_VERBOSE);
-    CU_basic_run_tests();
-    failed = CU_get_number_of_failures();
-    CU_cleanup_registry();
+    CU_TestInfo tests[] = {
+#define ADD(name) {#name, test_##name},
+        CASES(ADD) CU_TEST_INFO_NULL,
+    };
+    int rc = suite_run("params", tests);
     free(rest);
-    return failed ? 1 : 0;
+    return rc;
 }

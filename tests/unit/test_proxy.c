@@ -3,6 +3,7 @@
  */
 #include "core/base/clock.h"
 #include "tests/lib/proxy.h"
+#include "tests/lib/suite.h"
 
 #include <CUnit/Basic.h>
 #include <errno.h>
@@ -232,13 +233,6 @@ int main(void)
                            {"freeze, reset", test_freeze},
                            {"delay", test_delay},
                            CU_TEST_INFO_NULL};
-    CU_SuiteInfo suites[] = {{"proxy", NULL, NULL, NULL, NULL, tests}, CU_SUITE_INFO_NULL};
 
-    if (CU_initialize_registry() != CUE_SUCCESS || CU_register_suites(suites) != CUE_SUCCESS)
-        return 2;
-    CU_basic_set_mode(CU_BRM_VERBOSE);
-    CU_basic_run_tests();
-    unsigned failed = CU_get_number_of_failures();
-    CU_cleanup_registry();
-    return failed ? 1 : 0;
+    return suite_run("proxy", tests);
 }

@@ -3,6 +3,7 @@
  * files and file systems that are full; whose they are.
  */
 #include "core/format/record.h"
+#include "tests/lib/suite.h"
 #include "tests/unit/queues.h"
 
 #include <CUnit/Basic.h>
@@ -328,7 +329,7 @@ static void test_full_file_system(void)
     snprintf(dir, sizeof dir, "%s/small", top);
     mkdir(dir, 0700);
     if (mount("none", dir, "tmpfs", 0, "size=2m") != 0) {
-        printf("(skip: no tmpfs of its own, %s) ", strerror(errno));
+        suite_skip("no tmpfs of its own, %s", strerror(errno));
         end();
         return;
     }
@@ -482,23 +483,20 @@ static void test_expected(void)
 
 int main(void)
 {
-    CU_initialize_registry();
-    CU_pSuite s = CU_add_suite("queue", NULL, NULL);
-    CU_add_test(s, "ops", test_ops);
-    CU_add_test(s, "groups", test_groups);
-    CU_add_test(s, "a stopped reader", test_stopped_reader);
-    CU_add_test(s, "fold", test_fold);
-    CU_add_test(s, "fold, too long", test_fold_long);
-    CU_add_test(s, "packs", test_packs);
-    CU_add_test(s, "rewind and tidy", test_rewind);
-    CU_add_test(s, "full", test_full);
-    CU_add_test(s, "full file system", test_full_file_system);
-    CU_add_test(s, "claims", test_claims);
-    CU_add_test(s, "free", test_free);
-    CU_add_test(s, "expected", test_expected);
-    CU_basic_set_mode(CU_BRM_VERBOSE);
-    CU_basic_run_tests();
-    int failed = (int)CU_get_number_of_failures();
-    CU_cleanup_registry();
-    return failed != 0;
+    CU_TestInfo tests[] = {
+        {"ops", test_ops},
+        {"groups", test_groups},
+        {"a stopped reader", test_stopped_reader},
+        {"fold", test_fold},
+        {"fold, too long", test_fold_long},
+        {"packs", test_packs},
+        {"rewind and tidy", test_rewind},
+        {"full", test_full},
+        {"full file system", test_full_file_system},
+        {"claims", test_claims},
+        {"free", test_free},
+        {"expected", test_expected},
+        CU_TEST_INFO_NULL,
+    };
+    return suite_run("queue", tests);
 }

@@ -4,6 +4,7 @@
  */
 #include "core/base/bytes.h"
 #include "core/format/record.h"
+#include "tests/lib/suite.h"
 
 #include <CUnit/Basic.h>
 #include <errno.h>
@@ -277,15 +278,5 @@ int main(void)
         {"items", test_items},
         CU_TEST_INFO_NULL,
     };
-    CU_SuiteInfo suites[] = {{"records and views", NULL, NULL, NULL, NULL, tests},
-                             CU_SUITE_INFO_NULL};
-    unsigned failed;
-
-    if (CU_initialize_registry() != CUE_SUCCESS || CU_register_suites(suites) != CUE_SUCCESS)
-        return 2;
-    CU_basic_set_mode(CU_BRM_NORMAL);
-    CU_basic_run_tests();
-    failed = CU_get_number_of_failures();
-    CU_cleanup_registry();
-    return failed != 0;
+    return suite_run("records and views", tests);
 }

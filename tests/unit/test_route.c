@@ -3,6 +3,7 @@
  * descriptors; with fakes for the descriptor table and the volume.
  */
 #include "preload/route.c"
+#include "tests/lib/suite.h"
 
 #include <CUnit/Basic.h>
 #include <stdlib.h>
@@ -242,13 +243,6 @@ int main(void)
         {"descriptors", test_descriptors}, {"long", test_long},         {"inside", test_inside},
         {"climbing", test_climbing},       CU_TEST_INFO_NULL,
     };
-    CU_SuiteInfo suites[] = {{"route", NULL, NULL, NULL, NULL, tests}, CU_SUITE_INFO_NULL};
 
-    if (CU_initialize_registry() != CUE_SUCCESS || CU_register_suites(suites) != CUE_SUCCESS)
-        return 2;
-    CU_basic_set_mode(CU_BRM_NORMAL);
-    CU_basic_run_tests();
-    unsigned failed = CU_get_number_of_failures();
-    CU_cleanup_registry();
-    return failed != 0;
+    return suite_run("route", tests);
 }

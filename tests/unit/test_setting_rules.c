@@ -2,6 +2,7 @@
  * test_setting_rules.c - which volumes are refused, by which name, and what a new one may be.
  */
 #include "core/format/setting.h"
+#include "tests/lib/suite.h"
 
 #include <CUnit/Basic.h>
 #include <errno.h>
@@ -181,14 +182,5 @@ int main(void)
         {"a new volume", test_check_new},
         CU_TEST_INFO_NULL,
     };
-    CU_SuiteInfo suites[] = {{"setting: rules", NULL, NULL, NULL, NULL, tests}, CU_SUITE_INFO_NULL};
-    unsigned failed;
-
-    if (CU_initialize_registry() != CUE_SUCCESS || CU_register_suites(suites) != CUE_SUCCESS)
-        return 2;
-    CU_basic_set_mode(CU_BRM_NORMAL);
-    CU_basic_run_tests();
-    failed = CU_get_number_of_failures();
-    CU_cleanup_registry();
-    return failed != 0;
+    return suite_run("setting: rules", tests);
 }

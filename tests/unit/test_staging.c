@@ -3,6 +3,7 @@
  * process leaves.
  */
 #include "core/vfs/staging.h"
+#include "tests/lib/suite.h"
 
 #include <CUnit/Basic.h>
 #include <errno.h>
@@ -544,26 +545,23 @@ static void test_refused(void)
 
 int main(void)
 {
-    CU_initialize_registry();
-    CU_pSuite s = CU_add_suite("staging", setup, teardown);
-    CU_add_test(s, "share and release", test_share_and_release);
-    CU_add_test(s, "other holders", test_other_holders);
-    CU_add_test(s, "dirty stays", test_dirty_stays);
-    CU_add_test(s, "set aside", test_set_aside);
-    CU_add_test(s, "killed holders", test_killed_holders);
-    CU_add_test(s, "sweep", test_sweep);
-    CU_add_test(s, "spare", test_spare);
-    CU_add_test(s, "spare of a killed process", test_spare_of_killed);
-    CU_add_test(s, "lane", test_lane);
-    CU_add_test(s, "lane of another process", test_lane_of_other);
-    CU_add_test(s, "lane, written otherwise", test_lane_unseen);
-    CU_add_test(s, "lane of a killed process", test_lane_of_killed);
-    CU_add_test(s, "second process", test_second_process);
-    CU_add_test(s, "names", test_names);
-    CU_add_test(s, "refused", test_refused);
-    CU_basic_set_mode(CU_BRM_VERBOSE);
-    CU_basic_run_tests();
-    int failed = (int)CU_get_number_of_failures() + (int)CU_get_number_of_suites_failed();
-    CU_cleanup_registry();
-    return failed != 0;
+    CU_TestInfo tests[] = {
+        {"share and release", test_share_and_release},
+        {"other holders", test_other_holders},
+        {"dirty stays", test_dirty_stays},
+        {"set aside", test_set_aside},
+        {"killed holders", test_killed_holders},
+        {"sweep", test_sweep},
+        {"spare", test_spare},
+        {"spare of a killed process", test_spare_of_killed},
+        {"lane", test_lane},
+        {"lane of another process", test_lane_of_other},
+        {"lane, written otherwise", test_lane_unseen},
+        {"lane of a killed process", test_lane_of_killed},
+        {"second process", test_second_process},
+        {"names", test_names},
+        {"refused", test_refused},
+        CU_TEST_INFO_NULL,
+    };
+    return suite_run_with("staging", setup, teardown, tests);
 }

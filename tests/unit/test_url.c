@@ -3,6 +3,7 @@
  * password shows up nowhere.
  */
 #include "core/redis/rds.h"
+#include "tests/lib/suite.h"
 
 #include <CUnit/Basic.h>
 #include <errno.h>
@@ -294,16 +295,9 @@ static void test_never_shown(void)
 
 int main(void)
 {
-    unsigned failed;
-
-    if (CU_initialize_registry() != CUE_SUCCESS)
-        return 2;
-    CU_pSuite suite = CU_add_suite("url", NULL, NULL);
-#define ADD(name) CU_add_test(suite, #name, test_##name);
-    CASES(ADD)
-    CU_basic_set_mode(CU_BRM_VERBOSE);
-    CU_basic_run_tests();
-    failed = CU_get_number_of_failures();
-    CU_cleanup_registry();
-    return failed ? 1 : 0;
+    CU_TestInfo tests[] = {
+#define ADD(name) {#name, test_##name},
+        CASES(ADD) CU_TEST_INFO_NULL,
+    };
+    return suite_run("url", tests);
 }

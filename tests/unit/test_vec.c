@@ -2,6 +2,7 @@
  * test_vec.c - arrays that grow: order, duplicates, the edges of a search.
  */
 #include "core/base/vec.h"
+#include "tests/lib/suite.h"
 
 #include <CUnit/Basic.h>
 #include <stdint.h>
@@ -80,17 +81,11 @@ static void test_unique(void)
 
 int main(void)
 {
-    unsigned failed;
-
-    if (CU_initialize_registry() != CUE_SUCCESS)
-        return 2;
-    CU_pSuite s = CU_add_suite("vec", NULL, NULL);
-    CU_add_test(s, "an empty one", test_empty);
-    CU_add_test(s, "sort and find", test_sort_and_find);
-    CU_add_test(s, "the last of equals stays", test_unique);
-    CU_basic_set_mode(CU_BRM_NORMAL);
-    CU_basic_run_tests();
-    failed = CU_get_number_of_failures();
-    CU_cleanup_registry();
-    return failed != 0;
+    CU_TestInfo tests[] = {
+        {"an empty one", test_empty},
+        {"sort and find", test_sort_and_find},
+        {"the last of equals stays", test_unique},
+        CU_TEST_INFO_NULL,
+    };
+    return suite_run("vec", tests);
 }
