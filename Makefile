@@ -29,7 +29,7 @@ LIBS     := -lhiredis -lpthread
 ALL      := $(LIB)
 
 .DEFAULT_GOAL := all
-.PHONY: all check tests lint fmt bench demo install deps clean help FORCE
+.PHONY: all check memcheck tests lint fmt bench demo install deps clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -66,6 +66,11 @@ check: ## install what is missing, build and run every test (T=name: those that 
 	@tools/install_deps.sh check
 	@$(MAKE) $(QUIET) --no-print-directory -j$(JOBS) tests
 	@B='$(B)' SAN='$(SAN)' tests/run '$(T)'
+
+memcheck: ## the unit and core tests under valgrind (T=name)
+	@tools/install_deps.sh memcheck
+	@$(MAKE) $(QUIET) --no-print-directory -j$(JOBS) tests
+	@B='$(B)' MEMCHECK=1 tests/run '$(T)'
 
 lint: ## formatting, layers, exports, headers, cppcheck, scripts; both compilers without a warning
 	@tools/install_deps.sh lint

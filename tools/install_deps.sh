@@ -1,5 +1,5 @@
 #!/bin/sh
-# Sees to it that what a target needs is there:  install_deps.sh [build|check|demo|demo-redis|lint]
+# Sees to it that what a target needs is there:  install_deps.sh [build|check|memcheck|demo|demo-redis|lint]
 #
 # As root the missing Debian packages are installed; anybody else is told their names (exit 1).
 # check and demo-redis also want the stock JuiceFS client, as the judge of what we write: it is put into
@@ -14,9 +14,10 @@ build) want=$build with_stock=no ;;
 check) want="$build $stock libcunit1-dev redis-server strace attr git procps" with_stock=yes ;;
 demo) want=$build with_stock=no ;; # the embedded engine starts nothing
 demo-redis) want="$build $stock redis-server" with_stock=yes ;;
+memcheck) want="$build libcunit1-dev redis-server procps valgrind" with_stock=no ;;
 lint) want="$build libcunit1-dev clang clang-format cppcheck shellcheck lua5.1" with_stock=no ;;
 *)
-    echo "usage: $0 [build|check|demo|demo-redis|lint]" >&2
+    echo "usage: $0 [build|check|memcheck|demo|demo-redis|lint]" >&2
     exit 2
     ;;
 esac

@@ -317,7 +317,9 @@ static void test_few_descriptors(void)
 {
     pid_t pid = fork();
     if (pid == 0) {
-        struct rlimit few = {.rlim_cur = 24, .rlim_max = 24};
+        struct rlimit few;
+        getrlimit(RLIMIT_NOFILE, &few);
+        few.rlim_cur = 24;
         kv_after_fork(kv);
         int rc = setrlimit(RLIMIT_NOFILE, &few) == 0 ? kv_begin(kv, false) : -1;
         if (rc != 0)

@@ -309,7 +309,7 @@ static void test_full(void)
     CU_ASSERT(memory_of(own) > (off_t)QUEUE_BYTES / 2);
     queue_tidy(own, false); /* young, but there is too much of it */
     queue_tidy(own, true);
-    CU_ASSERT(memory_of(own) <= 2 << 20);
+    CU_ASSERT(memory_of(own) <= 5 << 20); /* what stays ready, and no more */
     CU_ASSERT_EQUAL(put_big(&ref), 0);
     CU_ASSERT_EQUAL(drain_all(own), 1);
     end();
