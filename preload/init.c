@@ -33,7 +33,8 @@
 #define DEFAULT_PREFIX "/jfs" /* as core/base/config.h */
 
 static struct vfs *_Atomic mounted;
-static _Atomic int failed; /* -errno for the rest of the process */
+static _Atomic int failed;  /* -errno for the rest of the process */
+static _Atomic bool unseen; /* volume_unseen() */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 /* From before to after a fork, of the thread that forks. */
 static __thread struct guard fork_guard;
@@ -137,8 +138,19 @@ static int mount_volume(void)
     FILE *standard[] = {stdout, stdin, stderr}; /* a program may have put one of its own there */
     for (size_t i = 0; i < sizeof(standard) / sizeof(*standard); i++)
         streams_watch(standard[i]);
-    atomic_store_explicit(&mounted, v, memory_order_release);
+    atomic_store(&mounted, v);
+    if (atomic_load(&unseen)) /* behind that: volume_unseen() looks the other way round */
+        vfs_unseen(v);
     return 0;
+}
+
+void volume_unseen(void)
+{
+    struct vfs *v;
+
+    atomic_store(&unseen, true);
+    if ((v = atomic_load(&mounted)) != NULL)
+        vfs_unseen(v);
 }
 
 struct vfs *volume(int *err)

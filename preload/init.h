@@ -17,6 +17,9 @@ struct vfs *volume(int *err);
 /* The volume when it is there already, else NULL: one load, any context. */
 struct vfs *volume_if_any(void);
 
+/* The program has io_uring from now on, see vfs_unseen(). */
+void volume_unseen(void);
+
 /* Around a fork that does not run pthread_atfork handlers (_Fork, clone).  fork() itself needs
  * neither: the handlers are registered when the volume is made. */
 void volume_before_fork(void);

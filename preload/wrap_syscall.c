@@ -99,6 +99,8 @@ EXPORT long syscall(long number, ...)
     }
     if (number == SYS_rt_sigaction && P(1) != NULL)
         guard_note_handler(I(0), *(void **)P(1)); /* the kernel's struct begins with it */
+    if (number == SYS_io_uring_setup)
+        volume_unseen();
     if (tells(number))
         tell_others();
     long rc = REAL(syscall)(number, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);

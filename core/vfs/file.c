@@ -21,9 +21,6 @@ struct opened {
     uint64_t asked;      /* staging_now() before the request */
 };
 
-#define KERNEL_FLAGS                                                                               \
-    (O_ACCMODE | O_APPEND | O_NONBLOCK | O_CLOEXEC | O_SYNC | O_DSYNC | O_LARGEFILE)
-
 /* Slot locked.  What open(2) learned is out of date when a process of this host committed since:
  * filled with that, the file would lose what was appended. */
 static int fill_with_news(struct vfs *v, uint32_t number, enum staging_how how,
@@ -49,15 +46,14 @@ static int open_staged(struct vfs *v, uint64_t ino, int flags, const struct open
     uint32_t number;
 
     staging_enter(v->staging, &owner);
-    int fd = staging_hold(v->staging, ino, flags & KERNEL_FLAGS, &number, &how);
+    int fd = staging_hold(v->staging, ino, flags, &number, &how);
     if (fd >= 0) {
         struct slot *s = staging_slot(v->staging, number);
         slot_lock(s);
         int rc = fill_with_news(v, number, how, o);
         s->flags |= o->slot_flags;
-        if (rc == 0 && (flags & O_ACCMODE) != O_RDONLY && (flags & (O_CREAT | O_TRUNC)) != 0 &&
-            (flags & (O_APPEND | O_DIRECT | O_SYNC | O_DSYNC)) == 0)
-            lane_begin(v->staging, number, fd);
+        if (rc == 0)
+            lane_begin(v->staging, number, fd, flags);
         slot_unlock(s);
         *out = (struct vfs_fd){.ino = ino, .slot = number, .gen = s->gen, .kind = VFS_FILE};
         out->writable = (flags & O_ACCMODE) != O_RDONLY;
@@ -111,7 +107,7 @@ static int open_fifo(struct vfs *v, uint64_t ino, const struct attr *a, int flag
     staging_enter(v->staging, &owner);
     int rc = staging_fifo(v->staging, ino, a->mode & 0777, loc->native, sizeof loc->native);
     if (rc == 0 && owner.switched) {
-        rc = open(loc->native, (flags & KERNEL_FLAGS) | O_NONBLOCK);
+        rc = open(loc->native, (flags & STAGING_FLAGS) | O_NONBLOCK);
         if (rc >= 0 && (flags & O_NONBLOCK) == 0)
             fcntl(rc, F_SETFL, flags & (O_APPEND | O_SYNC | O_DSYNC));
         rc = rc < 0 ? -errno : rc;

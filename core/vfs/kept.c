@@ -73,6 +73,7 @@ bool kept_add(struct kept *k, uint32_t number, int fd, enum kept_why why)
         atomic_store(&r->fd, fd);
         atomic_store(&r->why, why);
         atomic_store(&r->lane, NULL);
+        atomic_store(&r->source, -1);
         atomic_store(&r->number, number);
     }
     pthread_mutex_unlock(&k->lock);
@@ -82,9 +83,12 @@ bool kept_add(struct kept *k, uint32_t number, int fd, enum kept_why why)
 static void drop_row(struct kept_row *r)
 {
     void *lane = atomic_load(&r->lane);
+    int source = atomic_exchange(&r->source, -1);
 
     atomic_store(&r->number, 0);
     close(r->fd);
+    if (source >= 0)
+        close(source);
     if (lane != NULL)
         munmap(lane, LANE_BYTES);
 }
@@ -141,6 +145,35 @@ void *kept_lane(struct kept *k, uint32_t number)
     return r != NULL ? atomic_load(&r->lane) : NULL;
 }
 
+void kept_set_source(struct kept *k, uint32_t number, int fd, int flags)
+{
+    struct kept_row *r = fd >= 0 ? find(k, number) : NULL;
+    if (r == NULL) {
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    r->source_flags = flags;
+    int old = atomic_exchange(&r->source, fd);
+    if (old >= 0)
+        close(old);
+}
+
+int kept_source(struct kept *k, uint32_t number, int flags)
+{
+    struct kept_row *r = find(k, number);
+    int fd = r != NULL ? atomic_load(&r->source) : -1;
+    return fd >= 0 && r->source_flags == flags ? fd : -1;
+}
+
+void kept_drop_source(struct kept *k, uint32_t number)
+{
+    struct kept_row *r = find(k, number);
+    int fd = r != NULL && atomic_load(&r->source) >= 0 ? atomic_exchange(&r->source, -1) : -1;
+    if (fd >= 0)
+        close(fd);
+}
+
 uint32_t kept_spare(struct kept *k)
 {
     uint32_t number;
@@ -161,8 +194,11 @@ size_t kept_list(struct kept *k, int *fds, size_t n)
     size_t have = 0;
 
     for (int i = 0; i < k->top && have < n; i++) {
-        if (k->row[i].number != 0)
-            fds[have++] = k->row[i].fd;
+        if (k->row[i].number == 0)
+            continue;
+        fds[have++] = k->row[i].fd;
+        if (k->row[i].source >= 0 && have < n)
+            fds[have++] = k->row[i].source;
     }
     return have;
 }
@@ -173,6 +209,8 @@ void kept_moved(struct kept *k, int old, int fresh)
     for (int i = 0; i < k->top; i++) {
         if (k->row[i].number != 0 && k->row[i].fd == old)
             atomic_store(&k->row[i].fd, fresh);
+        if (k->row[i].number != 0 && k->row[i].source == old)
+            atomic_store(&k->row[i].source, fresh);
     }
     pthread_mutex_unlock(&k->lock);
 }

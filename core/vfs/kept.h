@@ -7,6 +7,9 @@
  * KEPT_WORK: the file is being written here; everything internal is done on this descriptor.
  * KEPT_SPARE: the slot waits, empty, for the next new file: it need not be made.
  *
+ * Beside it a row may have a lane (staging_lane.c): the mapped buffer, and the source, an open file
+ * description of the staging file that descriptors of the program are duplicates of.
+ *
  * Layer: vfs, internal.  Threads: any.
  */
 #ifndef JFSPRE_CORE_VFS_KEPT_H
@@ -32,7 +35,9 @@ struct kept {
         _Atomic uint32_t number; /* 0: free */
         atomic_int fd;
         atomic_uint why;
-        void *_Atomic lane; /* mapped buffer (staging_lane.c), or NULL */
+        void *_Atomic lane; /* mapped buffer, or NULL */
+        atomic_int source;  /* -1: none */
+        int source_flags;   /* of open(2), without O_CLOEXEC; set before the source */
     } row[KEPT_MAX];
 };
 
@@ -52,6 +57,12 @@ size_t kept_numbers(struct kept *k, enum kept_why why, uint32_t *number, size_t 
 /* A mapping of LANE_BYTES that goes with the row; false: there is no such row, or it has one. */
 bool kept_set_lane(struct kept *k, uint32_t number, void *lane);
 void *kept_lane(struct kept *k, uint32_t number);
+/* Takes fd over (-1 is fine): the source of the row, opened with these flags.  Without a row it is
+ * closed. */
+void kept_set_source(struct kept *k, uint32_t number, int fd, int flags);
+/* -1: none, or opened otherwise. */
+int kept_source(struct kept *k, uint32_t number, int flags);
+void kept_drop_source(struct kept *k, uint32_t number); /* none is fine */
 /* The number of a spare one, or 0. */
 uint32_t kept_spare(struct kept *k);
 /* Closes all; in a forked child, which has no locks and no work. */

@@ -177,6 +177,8 @@ int vfs_ready(struct vfs *v)
     int rc = atomic_load(&v->ready) ? 0 : make_ready(v);
     if (rc == 0 && !staging_is_mine(v->staging))
         rc = change_user(v);
+    if (rc == 0 && atomic_load(&v->unseen))
+        lanes_end(v->staging); /* none began: no slot is locked here */
     pthread_mutex_unlock(&v->lock);
     return rc;
 }
@@ -219,6 +221,13 @@ void vfs_input(struct vfs *v)
 bool vfs_is_pending(const struct vfs *v)
 {
     return atomic_load(&v->ready) && meta_is_pending(v->meta);
+}
+
+void vfs_unseen(struct vfs *v)
+{
+    atomic_store(&v->unseen, true);
+    if (v->staging != NULL)
+        lanes_end(v->staging);
 }
 
 void vfs_before_fork(struct vfs *v)

@@ -25,6 +25,7 @@
 #include "core/base/clock.h"
 #include "core/format/attr.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -53,6 +54,7 @@ struct slot {
     uint32_t gen;  /* grows at each use */
     uint32_t next; /* in its hash chain or the free list; 0: end */
     uint32_t flags;
+    uint32_t opened;   /* how often since it began; table locked */
     uint32_t lane_len; /* of SLOT_LANE and SLOT_BEHIND, as the next three */
     int32_t lane_fd;
     uint64_t lane_owner; /* staging.me of the process that writes */
@@ -104,6 +106,9 @@ int staging_name_of(const char *link, const char *cache_dir, char uuid[64], uint
  * that neither the file nor an internal descriptor has to be made for the next one.  In the table a
  * spare slot is that of inode SLOT_SPARE, and the descriptor is its holder. */
 #define SLOT_SPARE UINT64_MAX
+/* Of the flags of open(2), what the descriptor of the program on its staging file gets. */
+#define STAGING_FLAGS                                                                              \
+    (O_ACCMODE | O_APPEND | O_NONBLOCK | O_CLOEXEC | O_SYNC | O_DSYNC | O_LARGEFILE)
 enum staging_how {
     STAGING_NEW,       /* made now */
     STAGING_SHARED,    /* somebody holds it open */
@@ -147,9 +152,9 @@ void staging_drop_dir(struct staging *st, uint64_t ino);
 /* --- staging_lane.c: new files whose bytes are elsewhere.  Slot locked, unless said otherwise.
  */
 
-/* The slot was filled just now for a new file that this process may write: from here on the bytes
- * that lane_write() takes are in memory.  Nothing happens where that cannot be. */
-void lane_begin(struct staging *st, uint32_t number, int fd);
+/* The slot was filled just now and fd opened on its file with these flags: if it is a new file that
+ * this process may write, the bytes that lane_write() takes are in memory from here on. */
+void lane_begin(struct staging *st, uint32_t number, int fd, int flags);
 /* A write at the descriptor's offset.  false: it is to be done on the file, settled before. */
 bool lane_write(struct staging *st, uint32_t number, int fd, const void *bytes, size_t len);
 /* lane_len of them; NULL: not this process's. */
@@ -159,6 +164,9 @@ char *lane_bytes(struct staging *st, uint32_t number);
 int lane_settle(struct staging *st, uint32_t number);
 /* The descriptor of this process goes. */
 void lane_closing(struct staging *st, uint32_t number);
+/* Not locked.  The program writes, or may, past libc and later than it closes (io_uring): what is
+ * open is settled, and nothing begins in this process any more. */
+void lanes_end(struct staging *st);
 /* Not locked.  What a child will share is settled, and nothing begins until after the fork. */
 void lanes_before_fork(struct staging *st);
 void lanes_after_fork(struct staging *st);

@@ -11,7 +11,7 @@
 
 #include <stdatomic.h>
 
-#define TABLE_MAGIC UINT64_C(0x6a66737072653035) /* "jfspre05" */
+#define TABLE_MAGIC UINT64_C(0x6a66737072653036) /* "jfspre06" */
 #define SLOTS       65536u                       /* slot 0 is never used */
 #define BUCKETS     16384u
 #define CHANGED     4096u /* stamps of changes, by a hash of the inode */
@@ -36,9 +36,10 @@ struct staging {
     struct table *t;
     int dir; /* CACHE/UUID */
     struct kept kept;
-    uint64_t me; /* tells this process from all others, also later ones */
-    int lanes_off;
-    unsigned spared; /* files that got a spare slot; table locked */
+    uint64_t me;        /* tells this process from all others, also later ones */
+    int lanes_off;      /* forks going on */
+    atomic_bool unseen; /* somebody writes past libc: no lanes any more */
+    unsigned spared;    /* files that got a spare slot; table locked */
     uid_t uid;
     gid_t gid;
     char uuid[64];
@@ -63,6 +64,14 @@ void table_give(struct table *t, uint32_t n);
  */
 
 void staging_name(char kind, uint64_t number, char out[32]); /* "s/12" */
+
+/* --- staging_lane.c ----------------------------------------------------------------------------
+ */
+
+/* Slot and table locked.  A lane of this process whose only descriptor was closed: nobody opened
+ * the file but for that, and nothing was asked of the descriptor that would have settled it, so
+ * nobody holds it.  (What was asked past libc: DESIGN 9.) */
+bool lane_is_over(const struct staging *st, uint32_t number);
 
 /* --- staging.c ---------------------------------------------------------------------------------
  */

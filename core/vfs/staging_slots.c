@@ -70,9 +70,12 @@ static bool release_locked(struct staging *st, uint32_t number)
 {
     bool unseen = false;
     struct slot *s = &st->t->slot[number];
+    bool untouched = lane_is_over(st, number);
+    if (!untouched)
+        kept_drop_source(&st->kept, number);
     int fd = staging_open_file(st, number, O_RDWR);
     struct stat sb;
-    if (fd >= 0 && nobody_holds(fd) && fstat(fd, &sb) == 0 &&
+    if (fd >= 0 && (untouched || nobody_holds(fd)) && fstat(fd, &sb) == 0 &&
         ((s->flags & SLOT_GONE) != 0 || !staging_is_dirty(s, &sb) || !s->has_seen)) {
         bool empty = true;
         /* First: killed behind the truncation, the empty file must not be taken for the inode's. */
@@ -222,10 +225,24 @@ static void keep_for_work(struct staging *st, uint32_t number)
         close(fd);
 }
 
+/* A descriptor for the program on the file of a slot, which is its first one or not. */
+static int open_for(struct staging *st, uint32_t number, int flags, bool first)
+{
+    char name[32];
+    int source = first ? kept_source(&st->kept, number, flags & STAGING_FLAGS & ~O_CLOEXEC) : -1;
+    int fd = -1;
+    if (source >= 0)
+        fd = fcntl(source, (flags & O_CLOEXEC) != 0 ? F_DUPFD_CLOEXEC : F_DUPFD, 0);
+    if (fd >= 0)
+        return fd;
+    kept_drop_source(&st->kept, number); /* what is opened here is not its duplicate */
+    staging_name('s', number, name);
+    return openat(st->dir, name, (flags & STAGING_FLAGS) | O_CREAT, 0600);
+}
+
 int staging_hold(struct staging *st, uint64_t ino, int flags, uint32_t *number,
                  enum staging_how *how)
 {
-    char name[32];
     int fd, room = 0;
     bool writes = (flags & O_ACCMODE) != O_RDONLY;
 
@@ -245,17 +262,18 @@ int staging_hold(struct staging *st, uint64_t ino, int flags, uint32_t *number,
         if (n == 0 && (room = staging_back_more(st)) == 0)
             n = table_take(st->t, ino);
     }
-    staging_name('s', n, name);
-    fd = room < 0 ? room : n == 0 ? -ENFILE : openat(st->dir, name, flags | O_CREAT, 0600);
-    if (fd == -1) {
+    fd = room < 0 ? room : n == 0 ? -ENFILE : open_for(st, n, flags, *how == STAGING_NEW);
+    if (fd >= 0) {
+        st->t->slot[n].opened++;
+    } else if (fd == -1) {
         fd = -errno;
         if (*how == STAGING_NEW && n != 0) {
             table_give(st->t, n);
             kept_drop(&st->kept, n, KEPT_WORK);
         }
-    } else if (fd >= 0 && *how == STAGING_NEW && writes && kept_get(&st->kept, n) < 0) {
-        keep_for_work(st, n);
     }
+    if (fd >= 0 && *how == STAGING_NEW && writes && kept_get(&st->kept, n) < 0)
+        keep_for_work(st, n);
     table_unlock(st->t);
     *number = n;
     return fd;

@@ -112,6 +112,7 @@ static void slot_begin(struct slot *s)
 {
     s->gen++;
     s->flags = 0;
+    s->opened = 0;
     s->published = 0;
     s->dirty_lo = UINT64_MAX;
     s->dirty_hi = 0;

@@ -78,6 +78,10 @@ void vfs_after_fork(struct vfs *v, bool in_child);
 size_t vfs_own_fds(struct vfs *v, int *fds, size_t n);
 /* The program moved them out of its way: old is now at fresh (see vfs_own_fds).  */
 void vfs_fd_moved(struct vfs *v, int old, int fresh);
+/* The program may write to its descriptors past libc and later than it closes them (io_uring): from
+ * here on their bytes are in the staging files at once, and a file's slot is not used for the next
+ * one before the kernel says that nobody holds it. */
+void vfs_unseen(struct vfs *v);
 void vfs_set_umask(struct vfs *v,
                    mode_t mask); /* from umask(2); until then it is read from /proc */
 

@@ -45,7 +45,8 @@ struct vfs {
     struct meta *meta;
     pthread_mutex_t lock; /* the fields below */
     atomic_bool ready;
-    bool batching; /* meta_batch() was told where */
+    atomic_bool unseen; /* vfs_unseen() */
+    bool batching;      /* meta_batch() was told where */
     struct store *store;
     struct packs *packs;          /* NULL: none can be made */
     pthread_mutex_t packing_lock; /* the buffer is in use */

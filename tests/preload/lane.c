@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 
 static char name[32];
@@ -281,6 +282,38 @@ static void by_others(void)
     end("lent", fd);
 }
 
+/* As io_uring does: the kernel is asked past libc. */
+static long raw_write(int fd, const void *data, size_t len)
+{
+#ifdef __x86_64__
+    long rc = SYS_write;
+    __asm__ volatile("syscall"
+                     : "+a"(rc)
+                     : "D"((long)fd), "S"(data), "d"(len)
+                     : "rcx", "r11", "memory");
+    return rc;
+#else
+    register long rc __asm__("x0") = fd;
+    register const void *at __asm__("x1") = data;
+    register size_t n __asm__("x2") = len;
+    register long number __asm__("x8") = SYS_write;
+    __asm__ volatile("svc 0" : "+r"(rc) : "r"(at), "r"(n), "r"(number) : "memory");
+    return rc;
+#endif
+}
+
+/* A process with io_uring writes past libc in the middle of a file, at its offset. */
+static void past_libc(void)
+{
+    int fd = begun(O_WRONLY);
+    syscall(SYS_io_uring_setup, 0, NULL); /* fails, and still tells */
+    SHOW((int)raw_write(fd, "past libc ", 10));
+    end("io_uring, open before", fd);
+    fd = begun(O_WRONLY);
+    SHOW((int)raw_write(fd, "past libc ", 10));
+    end("io_uring", fd);
+}
+
 int main(int argc, char **argv)
 {
     begin(argc, argv);
@@ -291,6 +324,7 @@ int main(int argc, char **argv)
     by_this_process();
     large();
     by_others();
+    past_libc();
     show_dir(".");
     return 0;
 }

@@ -2,8 +2,8 @@
  * test_staging.c - the table of staging files: who holds a slot, when it comes back, what a killed
  * process leaves.
  */
-#include "core/vfs/staging.h"
 #include "tests/lib/suite.h"
+#include "tests/unit/staging_area.h"
 
 #include <CUnit/Basic.h>
 #include <errno.h>
@@ -15,35 +15,6 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static char dir[256];
-static struct staging *st;
-
-static int setup(void)
-{
-    char err[400];
-    snprintf(dir, sizeof dir, "/dev/shm/jfspre-test-XXXXXX");
-    return mkdtemp(dir) == NULL || staging_open(dir, "volume", &st, err, sizeof err) != 0;
-}
-
-static int teardown(void)
-{
-    char cmd[300];
-    staging_close(st);
-    snprintf(cmd, sizeof cmd, "rm -rf '%s'", dir);
-    return system(cmd) != 0;
-}
-
-static int hold(uint64_t ino, int flags, uint32_t *number, enum staging_how *how)
-{
-    return staging_hold(st, ino, flags | O_CLOEXEC, number, how);
-}
-
-static void seen(uint32_t number)
-{
-    struct attr a = {.type = TYPE_FILE, .nlink = 1};
-    slot_seen_set(staging_slot(st, number), &a);
-}
 
 static void test_share_and_release(void)
 {
@@ -197,22 +168,6 @@ static void test_names(void)
     CU_ASSERT_EQUAL(staging_name_of("pipe:[5]", "/c", uuid, &n), 0);
 }
 
-static uint32_t one_file(uint64_t ino)
-{
-    uint32_t n;
-    enum staging_how how;
-    int fd = hold(ino, O_WRONLY, &n, &how);
-    CU_ASSERT_FATAL(fd >= 0);
-    CU_ASSERT_EQUAL(how, STAGING_NEW);
-    seen(n);
-    CU_ASSERT_EQUAL(write(fd, "data", 4), 4);
-    staging_set_clean(staging_slot(st, n), fd);
-    close(fd);
-    staging_release(st, n, staging_slot(st, n)->gen);
-    CU_ASSERT_EQUAL(staging_find(st, ino), 0);
-    return n;
-}
-
 /* A process that ends without closing leaves slots; new ones bring them back. */
 static void test_sweep(void)
 {
@@ -321,205 +276,6 @@ static void test_spare_of_killed(void)
     close(to_parent[1]);
 }
 
-/* --- lanes ------------------------------------------------------------------------------------ */
-
-/* A new file whose bytes go into the lane. */
-static int in_lane(struct staging *in, uint64_t ino, uint32_t *n)
-{
-    struct attr a = {.type = TYPE_FILE, .nlink = 1};
-    enum staging_how how;
-    int fd = staging_hold(in, ino, O_RDWR | O_CLOEXEC, n, &how);
-    struct slot *s = staging_slot(in, *n);
-    CU_ASSERT_FATAL(fd >= 0);
-    slot_lock(s);
-    slot_seen_set(s, &a);
-    s->flags |= SLOT_FILLED;
-    lane_begin(in, *n, fd);
-    slot_unlock(s);
-    return fd;
-}
-
-static bool put(struct staging *in, uint32_t n, int fd, const char *text)
-{
-    struct slot *s = staging_slot(in, n);
-    slot_lock(s);
-    bool taken = lane_write(in, n, fd, text, strlen(text));
-    slot_unlock(s);
-    return taken;
-}
-
-static int settle(struct staging *in, uint32_t n)
-{
-    struct slot *s = staging_slot(in, n);
-    slot_lock(s);
-    int rc = lane_settle(in, n);
-    slot_unlock(s);
-    return rc;
-}
-
-static void be_writer(void)
-{
-    for (uint64_t ino = 40000; ino < 40005; ino++)
-        one_file(ino);
-}
-
-static void forget(struct staging *in, uint32_t n, int fd)
-{
-    struct slot *s = staging_slot(in, n);
-    staging_set_clean(s, fd);
-    s->flags &= ~(uint32_t)(SLOT_LANE | SLOT_BEHIND);
-    s->dirty_lo = UINT64_MAX;
-    s->dirty_hi = 0;
-    close(fd);
-    staging_release(in, n, s->gen);
-}
-
-static void test_lane(void)
-{
-    char got[32] = "", *big = calloc(1, 300000);
-    struct stat sb;
-    uint32_t n;
-
-    be_writer();
-    int fd = in_lane(st, 41000, &n);
-    struct slot *s = staging_slot(st, n);
-    CU_ASSERT((s->flags & SLOT_LANE) != 0);
-    CU_ASSERT(put(st, n, fd, "one ") && put(st, n, fd, "two"));
-    CU_ASSERT(!put(st, n, fd + 1, "another descriptor"));
-    memset(big, 'b', 299999);
-    CU_ASSERT(!put(st, n, fd, big));
-    CU_ASSERT_EQUAL(s->lane_len, 7);
-    CU_ASSERT(memcmp(lane_bytes(st, n), "one two", 7) == 0);
-    CU_ASSERT(fstat(fd, &sb) == 0 && sb.st_size == 0 && staging_is_dirty(s, &sb));
-    CU_ASSERT_EQUAL(settle(st, n), 0);
-    CU_ASSERT(lane_bytes(st, n) == NULL && !put(st, n, fd, "x"));
-    CU_ASSERT_EQUAL(lseek(fd, 0, SEEK_CUR), 7);
-    CU_ASSERT(pread(fd, got, sizeof got, 0) == 7 && strcmp(got, "one two") == 0);
-    CU_ASSERT(fstat(fd, &sb) == 0 && staging_is_dirty(s, &sb));
-    forget(st, n, fd);
-    CU_ASSERT_EQUAL(staging_find(st, 41000), 0);
-    free(big);
-
-    /* what is committed and settled is clean */
-    fd = in_lane(st, 41001, &n);
-    s = staging_slot(st, n);
-    CU_ASSERT(put(st, n, fd, "committed"));
-    s->dirty_lo = UINT64_MAX;
-    s->dirty_hi = 0;
-    CU_ASSERT(fstat(fd, &sb) == 0 && !staging_is_dirty(s, &sb));
-    CU_ASSERT_EQUAL(settle(st, n), 0);
-    CU_ASSERT(fstat(fd, &sb) == 0 && sb.st_size == 9 && !staging_is_dirty(s, &sb));
-    forget(st, n, fd);
-
-    /* nothing begins while another thread forks */
-    lanes_before_fork(st);
-    fd = in_lane(st, 41002, &n);
-    CU_ASSERT_EQUAL(staging_slot(st, n)->flags & SLOT_LANE, 0);
-    lanes_after_fork(st);
-    forget(st, n, fd);
-}
-
-/* Another process settles it; its owner finds its offset behind the bytes. */
-static void test_lane_of_other(void)
-{
-    uint32_t n;
-    int status;
-
-    be_writer();
-    int fd = in_lane(st, 42000, &n);
-    struct slot *s = staging_slot(st, n);
-    CU_ASSERT(put(st, n, fd, "seen by all"));
-    pid_t pid = fork();
-    if (pid == 0) {
-        char got[32] = "";
-        enum staging_how how;
-        uint32_t m;
-        staging_after_fork(st);
-        close(fd);
-        int own = staging_hold(st, 42000, O_RDONLY | O_CLOEXEC, &m, &how);
-        _exit(m != n || how != STAGING_SHARED || settle(st, n) != 0 ||
-              read(own, got, sizeof got) != 11 || strcmp(got, "seen by all") != 0);
-    }
-    waitpid(pid, &status, 0);
-    CU_ASSERT_EQUAL(status, 0);
-    CU_ASSERT_EQUAL(s->flags & (SLOT_LANE | SLOT_BEHIND), SLOT_BEHIND);
-    CU_ASSERT_EQUAL(lseek(fd, 0, SEEK_CUR), 0);
-    CU_ASSERT(!put(st, n, fd, "x"));
-    CU_ASSERT_EQUAL(settle(st, n), 0);
-    CU_ASSERT_EQUAL(lseek(fd, 0, SEEK_CUR), 11);
-    CU_ASSERT_EQUAL(s->flags & SLOT_BEHIND, 0);
-    forget(st, n, fd);
-}
-
-/* Somebody who knows nothing of us wrote to the file: that is not given back with it. */
-static void test_lane_unseen(void)
-{
-    char got[32] = "";
-    uint32_t n;
-
-    be_writer();
-    int fd = in_lane(st, 43000, &n);
-    struct slot *s = staging_slot(st, n);
-    CU_ASSERT(put(st, n, fd, "lane"));
-    CU_ASSERT_EQUAL(pwrite(fd, "beyond", 6, 4), 6);
-    s->dirty_lo = UINT64_MAX; /* committed */
-    s->dirty_hi = 0;
-    uint32_t gen = s->gen;
-    lane_closing(st, n);
-    close(fd);
-    CU_ASSERT(staging_release(st, n, gen));
-    CU_ASSERT_EQUAL(staging_find(st, 43000), n);
-    CU_ASSERT_EQUAL(settle(st, n), 0);
-    CU_ASSERT((s->flags & SLOT_DIRECT) != 0);
-    fd = staging_open_file(st, n, O_RDWR);
-    CU_ASSERT(pread(fd, got, sizeof got, 0) == 10 && strcmp(got, "lanebeyond") == 0);
-    s->flags &= ~(uint32_t)SLOT_DIRECT;
-    forget(st, n, fd);
-    CU_ASSERT_EQUAL(staging_find(st, 43000), 0);
-}
-
-/* Its writer was killed: set aside whole, and the next file in that slot begins empty. */
-static void test_lane_of_killed(void)
-{
-    int ready[2], status;
-    char path[400], got[32] = "";
-    enum staging_how how;
-    struct stat sb;
-    uint32_t n, m;
-
-    CU_ASSERT_EQUAL(pipe(ready), 0);
-    pid_t pid = fork();
-    if (pid == 0) {
-        staging_after_fork(st);
-        be_writer();
-        int fd = in_lane(st, 44000, &n);
-        bool taken = put(st, n, fd, "half of ") && put(st, n, fd, "it");
-        (void)!write(ready[1], taken ? &n : &(uint32_t){0}, sizeof n);
-        pause();
-    }
-    CU_ASSERT_EQUAL(read(ready[0], &n, sizeof n), (ssize_t)sizeof n);
-    CU_ASSERT_NOT_EQUAL_FATAL(n, 0);
-    uint32_t gen = staging_slot(st, n)->gen;
-    kill(pid, SIGKILL);
-    waitpid(pid, &status, 0);
-    CU_ASSERT(staging_left(st, n));
-    int fd = hold(44000, O_RDWR, &m, &how);
-    CU_ASSERT(m == n && how == STAGING_NEW);
-    CU_ASSERT(fstat(fd, &sb) == 0 && sb.st_size == 0);
-    CU_ASSERT_EQUAL(staging_slot(st, n)->flags, 0);
-    snprintf(path, sizeof path, "%s/volume.%u/l/44000-%u", dir, geteuid(), gen);
-    int left = open(path, O_RDONLY | O_CLOEXEC);
-    CU_ASSERT(left >= 0 && read(left, got, sizeof got) == 10 && strcmp(got, "half of it") == 0);
-    close(left);
-    seen(n);
-    staging_set_clean(staging_slot(st, n), fd);
-    close(fd);
-    staging_release(st, n, staging_slot(st, n)->gen);
-    CU_ASSERT_EQUAL(staging_find(st, 44000), 0);
-    close(ready[0]);
-    close(ready[1]);
-}
-
 /* Another process maps the table while this one has it mapped. */
 static void test_second_process(void)
 {
@@ -554,10 +310,6 @@ int main(void)
         {"sweep", test_sweep},
         {"spare", test_spare},
         {"spare of a killed process", test_spare_of_killed},
-        {"lane", test_lane},
-        {"lane of another process", test_lane_of_other},
-        {"lane, written otherwise", test_lane_unseen},
-        {"lane of a killed process", test_lane_of_killed},
         {"second process", test_second_process},
         {"names", test_names},
         {"refused", test_refused},
