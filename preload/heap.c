@@ -1,7 +1,8 @@
 /*
  * heap.c - see heap.h.  Sizes are rounded up to a power of two or one and a half of it; each class
- * has a list of free pieces, cut from chunks that are never given back.  What is larger than the
- * last class is a mapping of its own.
+ * has a list of free pieces, cut from chunks that are never given back (a large one is a chunk of
+ * its own: a batch takes them again and again).  What is larger than the last class is a mapping
+ * that is given back.
  */
 #include "preload/heap.h"
 
@@ -16,7 +17,7 @@
 #include <sys/mman.h>
 
 #define CHUNK_BYTES (256u << 10)
-#define CLASSES     24 /* 32, 48, 64, 96, ... bytes, the header included */
+#define CLASSES     32 /* 32, 48, 64, 96, ... bytes, the header included */
 #define MAGIC       UINT64_C(0xf8e5a7d0c2b94631)
 
 struct piece {
@@ -64,6 +65,8 @@ static void *map(size_t bytes, int more)
 /* Locked. */
 static struct piece *cut(size_t bytes)
 {
+    if (bytes > CHUNK_BYTES / 4)
+        return map(bytes, MAP_POPULATE);
     if ((size_t)(chunk_end - chunk) < bytes) {
         /* What is left of the old one is less than a piece: lost.  Who needs a second one needs all
          * of it, and one call costs less than a fault a page. */

@@ -40,6 +40,27 @@ static void test_pieces(void)
     jfspre_heap_free(NULL);
 }
 
+/* Each size in the smallest class that holds it; a large piece comes back to who asks again. */
+static void test_classes(void)
+{
+    size_t wrong = 0;
+
+    for (size_t n = 1; n <= class_bytes(CLASSES - 1) + 1; n += n < 5000 ? 1 : n / 300) {
+        unsigned c = class_of(n);
+        wrong += (c < CLASSES && class_bytes(c) < n) || (c > 0 && class_bytes(c - 1) >= n);
+    }
+    for (unsigned c = 0; c < CLASSES; c++)
+        wrong += class_of(class_bytes(c)) != c || class_of(class_bytes(c) + 1) != c + 1;
+    CU_ASSERT_EQUAL(wrong, 0);
+    CU_ASSERT_EQUAL(class_of(0), 0);
+    CU_ASSERT_EQUAL(class_of(SIZE_MAX), CLASSES);
+    char *p = jfspre_heap_malloc(1000000);
+    jfspre_heap_free(p);
+    char *again = jfspre_heap_malloc(1000000);
+    CU_ASSERT_PTR_EQUAL(p, again);
+    jfspre_heap_free(again);
+}
+
 static void test_zeroed(void)
 {
     unsigned char *p = jfspre_heap_malloc(1000);
@@ -144,9 +165,9 @@ static void test_sort(void)
 int main(void)
 {
     CU_TestInfo tests[] = {
-        {"pieces", test_pieces},   {"zeroed", test_zeroed},   {"realloc", test_realloc},
-        {"foreign", test_foreign}, {"threads", test_threads}, {"sort", test_sort},
-        CU_TEST_INFO_NULL,
+        {"pieces", test_pieces},   {"classes", test_classes}, {"zeroed", test_zeroed},
+        {"realloc", test_realloc}, {"foreign", test_foreign}, {"threads", test_threads},
+        {"sort", test_sort},       CU_TEST_INFO_NULL,
     };
 
     return suite_run("heap", tests);
