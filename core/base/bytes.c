@@ -42,6 +42,17 @@ fail:
     return -ENOMEM;
 }
 
+uint8_t *buf_room(struct buf *b, size_t more)
+{
+    return reserve(b, more) == 0 ? b->data + b->len : NULL;
+}
+
+void buf_added(struct buf *b, size_t len)
+{
+    b->len += len;
+    b->data[b->len] = 0;
+}
+
 void buf_add(struct buf *b, const void *data, size_t len)
 {
     if (reserve(b, len) != 0)

@@ -55,6 +55,10 @@ void buf_add(struct buf *b, const void *data, size_t len);
 void buf_add_be16(struct buf *b, uint16_t v);
 void buf_add_be32(struct buf *b, uint32_t v);
 void buf_add_be64(struct buf *b, uint64_t v);
+/* Room for `more` bytes behind those in use, to be written there and then counted by buf_added();
+ * NULL: no memory, *b has failed. */
+uint8_t *buf_room(struct buf *b, size_t more);
+void buf_added(struct buf *b, size_t len);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int buf_ok(const struct buf *b); /* 0, or -ENOMEM */
 void buf_clear(struct buf *b);   /* len = 0, memory kept */

@@ -43,9 +43,12 @@ static int64_t pack_records(const struct op *op, uint64_t pack)
 void deferred_begin(struct batch *b, const struct queue_batch *g, const struct engine_pack *pack,
                     const struct op_result *res)
 {
+    bool all = pack->applied > 0; /* then the store has counted them */
+    for (size_t i = 0; all && i < g->n; i++)
+        all = res[i].code >= 0;
     b->pack = *pack;
-    b->pack_refs = 0;
-    for (size_t i = 0; i < g->n; i++)
+    b->pack_refs = all ? pack->applied : 0;
+    for (size_t i = 0; !all && i < g->n; i++)
         if (res[i].code >= 0)
             b->pack_refs += pack_records(&g->ops[i], pack->id);
 }

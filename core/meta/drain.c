@@ -102,7 +102,7 @@ static int seal(struct batch *b, struct flight *f)
 static void flight_free(struct flight *f)
 {
     for (size_t i = 0; f->res != NULL && i < f->g.n; i++)
-        op_result_free(&f->res[i]);
+        buf_free(&f->res[i].extra);
     free(f->res);
     free(f->sent);
     queue_batch_free(&f->g);
@@ -120,9 +120,9 @@ static bool send_one(struct draining *d)
         return false;
     int rc = queue_batch(d->q, &d->next, &f->g);
     if (rc == 1) {
-        f->res = calloc(f->g.n + 1, sizeof(*f->res));
-        rc = f->res == NULL ? -ENOMEM : seal(d->b, f);
-        rc = rc < 0 ? rc : 1;
+        rc = seal(d->b, f);
+        f->res = rc < 0 ? NULL : malloc((f->g.n + 1) * sizeof(*f->res)); /* submit() clears them */
+        rc = rc < 0 ? rc : f->res == NULL ? -ENOMEM : 1;
     }
     if (rc < 1) {
         flight_free(f);

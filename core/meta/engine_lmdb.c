@@ -48,8 +48,10 @@ static int apply(struct engine_lmdb *e, struct engine_request *rq)
     int rc = 0;
     for (size_t i = 0; i < rq->n; i++)
         write = write || op_changes(&rq->ops[i]);
+    memset(rq->res, 0, rq->n * sizeof(*rq->res));
+    if (rq->n > ENGINE_REQUEST_OPS)
+        return -E2BIG;
     for (int grown = 0; grown <= GROW_MOST; grown++) {
-        memset(rq->res, 0, rq->n * sizeof(*rq->res));
         e->traffic.round_trips++;
         rc = lx_run(e->kv, rq, write);
         if (rc == 0)
@@ -79,7 +81,7 @@ static void submit(struct engine *engine, struct engine_request *rq)
     rq->next = NULL;
     for (size_t i = 0; i < rq->npacks; i++)
         rq->packs[i].applied = 0;
-    rq->rc = rq->n <= ENGINE_REQUEST_OPS ? apply(e, rq) : -E2BIG;
+    rq->rc = apply(e, rq);
     if (e->newest != NULL)
         e->newest->next = rq;
     else

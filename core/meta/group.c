@@ -132,18 +132,28 @@ static bool may_group_make(const struct op *op, struct make *m)
 static void add_make(struct buf *out, const struct keys *keys, const struct op *op,
                      const struct make *m)
 {
-    uint8_t tail[ENTRY_BYTES + ATTR_BYTES + 12 + 1 + 4];
-    char key[KEY_MAX];
+    size_t len = strlen(op->path), more = 1 + KEY_MAX + ENTRY_BYTES + ATTR_BYTES + 12 + 1 + 4;
+    uint8_t *start = buf_room(out, 1 + len + more + m->rest_len), *p = start;
 
-    add_u8_text(out, op->path, strlen(op->path));
-    add_u8_text(out, key, key_inode(keys, op->ino, key));
-    entry_encode(m->a.type, op->ino, tail);
-    memcpy(tail + ENTRY_BYTES, op->data, ATTR_BYTES);
-    put_moment(tail + ENTRY_BYTES + ATTR_BYTES, op->now);
-    tail[sizeof(tail) - 5] = m->rest_len > 0;
-    put_be32(tail + sizeof(tail) - 4, (uint32_t)m->rest_len);
-    buf_add(out, tail, sizeof(tail) - (m->rest_len > 0 ? 0 : 4));
-    buf_add(out, m->rest, m->rest_len);
+    if (p == NULL)
+        return;
+    *p++ = (uint8_t)len;
+    memcpy(p, op->path, len);
+    p += len;
+    *p = (uint8_t)key_inode(keys, op->ino, (char *)p + 1);
+    p += 1 + *p;
+    entry_encode(m->a.type, op->ino, p);
+    memcpy(p + ENTRY_BYTES, op->data, ATTR_BYTES);
+    p += ENTRY_BYTES + ATTR_BYTES;
+    put_moment(p, op->now);
+    p[12] = m->rest_len > 0;
+    p += 13;
+    if (m->rest_len > 0) {
+        put_be32(p, (uint32_t)m->rest_len);
+        memcpy(p + 4, m->rest, m->rest_len);
+        p += 4 + m->rest_len;
+    }
+    buf_added(out, (size_t)(p - start));
 }
 
 static size_t encode_make(struct group_room *room, const struct keys *keys, const struct op *ops,

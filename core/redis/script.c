@@ -45,8 +45,11 @@ bool rds_is_unknown_script(const struct rds_reply *reply)
 void rds_script_format(struct rds *r, struct buf *out, const struct rds_arg *argv, size_t argc)
 {
     char key[KEY_MAX];
-    size_t len = key_plain(&r->keys, "setting", key);
+    size_t len = key_plain(&r->keys, "setting", key), all = strlen(lua_dispatch_sha1) + 2 * KEY_MAX;
 
+    for (size_t i = 0; i < argc; i++)
+        all += argv[i].len + 32; /* its length in decimal, and line ends */
+    buf_room(out, all);
     buf_printf(out, "*%zu\r\n", argc + ARGS_BEFORE);
     rds_format_args(out,
                     (struct rds_arg[]){

@@ -68,6 +68,29 @@ static void test_buf_grows(void)
     buf_free(&b);
 }
 
+static void test_buf_room(void)
+{
+    struct buf b = {0};
+    int wrong = 0;
+
+    for (size_t n = 0; n < 300; n++) {
+        uint8_t *p = buf_room(&b, n + 7); /* more than is used */
+        CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+        wrong += p != b.data + b.len;
+        memset(p, (int)n, n);
+        buf_added(&b, n);
+        wrong += b.data[b.len] != 0;
+    }
+    CU_ASSERT_EQUAL(b.len, 299 * 300 / 2);
+    for (size_t n = 0, at = 0; n < 300; at += n++)
+        for (size_t i = 0; i < n; i++)
+            wrong += b.data[at + i] != (uint8_t)n;
+    CU_ASSERT_EQUAL(wrong, 0);
+    CU_ASSERT_PTR_NULL(buf_room(&b, SIZE_MAX));
+    CU_ASSERT_EQUAL(buf_ok(&b), -ENOMEM);
+    buf_free(&b);
+}
+
 static void test_buf_printf(void)
 {
     struct buf b = {0};
@@ -394,6 +417,7 @@ int main(void)
     CU_TestInfo tests[] = {
         {"big-endian numbers", test_big_endian},
         {"a buffer grows", test_buf_grows},
+        {"a buffer is written into in place", test_buf_room},
         {"a buffer is printed into", test_buf_printf},
         {"a failed allocation sticks", test_buf_failure_sticks},
         {"log", test_log},
