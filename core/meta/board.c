@@ -257,9 +257,13 @@ void board_end_asking(struct board *b, uint32_t ticket)
 
 bool board_is_asked(struct board *b, const char *name, size_t len)
 {
+    const _Atomic uint64_t *asking = b->page->asking;
     uint32_t hash = 0;
-    for (uint32_t i = 0; i < BOARD_ASKING; i++) {
-        uint64_t one = atomic_load(&b->page->asking[i]);
+    uint64_t any = 0;
+    for (uint32_t i = 0; i < BOARD_ASKING; i += 4)
+        any |= asking[i] | asking[i + 1] | asking[i + 2] | asking[i + 3];
+    for (uint32_t i = 0; any != 0 && i < BOARD_ASKING; i++) {
+        uint64_t one = asking[i];
         if (one == 0)
             continue;
         if (hash == 0)

@@ -7,8 +7,6 @@
  */
 #include "core/meta/early.h"
 
-#include "core/base/clock.h"
-
 #include <errno.h>
 #include <string.h>
 
@@ -23,7 +21,7 @@ static bool is_believed(const struct batch *b, const struct node *n, uint64_t to
 {
     if (queue_holds(b->queue, &n->make))
         return true; /* nobody else knows of it */
-    return clock_mono_ns() - told_ns < ns && told_ns > b->input_ns;
+    return overlay_now(b->overlay) - told_ns < ns && told_ns > b->input_ns;
 }
 
 bool early_is_young(const struct batch *b, const struct node *n)
@@ -57,7 +55,7 @@ static bool is_way(struct batch *b, const struct node *dir, const char *name, si
     if (dir->is_mine && dir->is_complete)
         return true;
     uint64_t told = overlay_entry_told(b->overlay, dir, name, len);
-    return clock_mono_ns() - told < BELIEVED_NS && told > b->input_ns;
+    return overlay_now(b->overlay) - told < BELIEVED_NS && told > b->input_ns;
 }
 
 /* The directory of the last component.  Names that need a closer look are the store's business:
@@ -70,6 +68,7 @@ bool early_find(struct batch *b, const struct op *op, uint64_t base, const char 
     if (path != NULL)
         path += strspn(path, "/"); /* what follows the prefix begins with one */
     if (path == NULL || *path == '\0') {
+        p->object = dir;
         p->known = dir != NULL ? PRESENT : NOT_KNOWN;
         p->ino = base;
         p->type = dir != NULL ? dir->a.type : 0;
@@ -115,7 +114,9 @@ struct node *early_parent(struct batch *b, const struct op *op)
 /* Who unpacks a tree comes back to the directories it made, to set their times and modes. */
 static struct node *known_for(struct batch *b, const struct place *p, uint64_t ns)
 {
-    struct node *n = p->known == PRESENT ? overlay_node(b->overlay, p->ino) : NULL;
+    struct node *n = p->object;
+    if (n == NULL && p->known == PRESENT)
+        n = overlay_node(b->overlay, p->ino);
     if (n != NULL && n->is_mine && n->a.type == TYPE_DIRECTORY)
         ns = OWN_DIR_NS;
     bool is_plain = n != NULL && n->a.parent < INO_TRASH && n->a.access_acl == 0;

@@ -14,7 +14,8 @@
 
 /* The last component of a path, and the directory it is in. */
 struct place {
-    struct node *dir; /* NULL: path is "", the object is the base */
+    struct node *dir;    /* NULL: path is "", the object is the base */
+    struct node *object; /* that one; NULL: look it up by ino */
     const char *name;
     size_t len;
     enum known known;

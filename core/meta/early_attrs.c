@@ -4,7 +4,6 @@
 #include "core/meta/early.h"
 
 #include "core/meta/make.h"
-#include <errno.h>
 #include <string.h>
 
 struct fold {
@@ -20,11 +19,8 @@ static uint32_t fold(void *ctx, uint8_t *data, uint32_t len, uint32_t room, cons
 {
     const struct fold *f = ctx;
     uint8_t fresh[ATTR_BYTES_MAX];
-    struct attr was, a = *f->a;
-    if (attr_decode(data, ATTR_BYTES, &was) == 0)
-        a.parent = was.parent;
-    attr_encode(&a, fresh);
-    memcpy(data, fresh, ATTR_BYTES);
+    attr_encode(f->a, fresh);
+    memcpy(data, fresh, ATTR_BYTES_MIN); /* what follows begins with the parent */
     if (record == NULL) {
         record = f->records;
         record_len = f->len;
@@ -65,9 +61,10 @@ static bool change(struct batch *b, const struct op *op, struct node *n, const s
                    struct op_result *res)
 {
     struct queue_ref ref;
-    if (!early_is_ours_alone(b, n))
-        return false;
+    /* What is folded needs no mark: nobody else can have learned of the inode. */
     if (!folded(b, n, a, op)) {
+        if (!early_is_ours_alone(b, n))
+            return false;
         struct op direct = *op;
         direct.base = n->ino;
         direct.path = "";

@@ -3,24 +3,23 @@
  */
 #include "core/meta/early.h"
 
-#include "core/base/clock.h"
 #include <errno.h>
 #include <string.h>
 
 #define OPEN_BELIEVED_NS (UINT64_C(50) * 1000000)
 
 /* Close-to-open: what another host closed before we open must be seen, so an open believes less. */
-static bool is_fresh(uint64_t told_ns)
+static bool is_fresh(const struct batch *b, uint64_t told_ns)
 {
-    return clock_mono_ns() - told_ns < OPEN_BELIEVED_NS;
+    return overlay_now(b->overlay) - told_ns < OPEN_BELIEVED_NS;
 }
 
 /* Of a file: that it has none, or the records that say where it is. */
 static bool has_content(const struct batch *b, const struct node *n)
 {
     if (n->a.length == 0)
-        return is_fresh(n->told_ns);
-    return n->records_ns > b->input_ns && is_fresh(n->records_ns);
+        return is_fresh(b, n->told_ns);
+    return n->records_ns > b->input_ns && is_fresh(b, n->records_ns);
 }
 
 /* May a name be added to dir without asking? */
@@ -69,7 +68,7 @@ static bool make(struct batch *b, const struct op *op, struct place *p, uint8_t 
         return false;
     struct node *dir = p->dir;
     early_touch(b, op, dir, type == TYPE_DIRECTORY);
-    dir->told_ns = dir->listed_ns = clock_mono_ns();
+    dir->told_ns = dir->listed_ns = overlay_now(b->overlay);
     dir->last_make = ref.frame;
     if (!overlay_add(b->overlay, dir, name, p->len, type, op->ino))
         dir->is_complete = false;

@@ -28,6 +28,7 @@ struct overlay {
     struct dentry **entries;
     size_t node_buckets, entry_buckets, n_nodes, n_entries;
     uint64_t last_listing;
+    uint64_t now_ns; /* 0: ask the clock */
 };
 
 int overlay_new(struct board *b, struct overlay **out)
@@ -86,6 +87,16 @@ void overlay_free(struct overlay *o)
     free(o->nodes);
     free(o->entries);
     free(o);
+}
+
+uint64_t overlay_now(const struct overlay *o)
+{
+    return o->now_ns != 0 ? o->now_ns : clock_mono_ns();
+}
+
+void overlay_set_now(struct overlay *o, uint64_t now_ns)
+{
+    o->now_ns = now_ns;
 }
 
 /* --- nodes ------------------------------------------------------------------------------------ */
@@ -186,7 +197,7 @@ struct node *overlay_learn(struct overlay *o, uint64_t ino, const struct attr *a
     if (n->records_ns != 0 && !has_same_content(&n->a, a))
         n->records_ns = 0;
     n->a = *a;
-    n->told_ns = clock_mono_ns();
+    n->told_ns = overlay_now(o);
     return n;
 }
 
@@ -306,7 +317,7 @@ void overlay_set_complete(struct overlay *o, struct node *dir)
     if (dir->listing == 0)
         overlay_start_listing(o, dir);
     dir->is_complete = true;
-    dir->listed_ns = clock_mono_ns();
+    dir->listed_ns = overlay_now(o);
 }
 
 bool overlay_add(struct overlay *o, struct node *dir, const char *name, size_t len, uint8_t type,
@@ -320,7 +331,7 @@ bool overlay_add(struct overlay *o, struct node *dir, const char *name, size_t l
         dir->changes += d->type != type || d->ino != ino;
         d->type = type;
         d->ino = ino;
-        d->told_ns = clock_mono_ns();
+        d->told_ns = overlay_now(o);
         return true;
     }
     if (o->n_entries >= o->entry_buckets)
@@ -332,7 +343,7 @@ bool overlay_add(struct overlay *o, struct node *dir, const char *name, size_t l
     }
     *d = (struct dentry){
         .listing = dir->listing, .ino = ino, .hash = hash, .type = type, .len = (uint8_t)len};
-    d->told_ns = clock_mono_ns();
+    d->told_ns = overlay_now(o);
     memcpy(d->name, name, len);
     struct dentry **head = &o->entries[hash & (o->entry_buckets - 1)];
     d->next = *head;

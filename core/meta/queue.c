@@ -191,16 +191,6 @@ const char *queue_id(const struct queue *q)
 
 /* --- lock and repair -------------------------------------------------------------------------- */
 
-struct queue_group *queue_group_at(const struct queue *q, uint64_t at)
-{
-    return (struct queue_group *)((uint8_t *)q->p + at);
-}
-
-struct queue_frame *queue_frame_at(const struct queue *q, uint64_t at)
-{
-    return (struct queue_frame *)((uint8_t *)q->p + at);
-}
-
 static uint32_t count_frames(const struct queue *q, uint64_t group)
 {
     uint64_t end = queue_group_at(q, group)->end;
@@ -245,9 +235,4 @@ int queue_lock(struct queue *q)
     if (rc == 1)
         repair(q);
     return rc < 0 ? rc : 0;
-}
-
-void queue_unlock(struct queue *q)
-{
-    pthread_mutex_unlock(&q->p->lock);
 }

@@ -68,9 +68,22 @@ struct queue {
 };
 
 int queue_lock(struct queue *q); /* 0 or -errno; what a killed process left half done is undone */
-void queue_unlock(struct queue *q);
-struct queue_group *queue_group_at(const struct queue *q, uint64_t at);
-struct queue_frame *queue_frame_at(const struct queue *q, uint64_t at);
+
+static inline void queue_unlock(struct queue *q)
+{
+    pthread_mutex_unlock(&q->p->lock);
+}
+
+static inline struct queue_group *queue_group_at(const struct queue *q, uint64_t at)
+{
+    return (struct queue_group *)((uint8_t *)q->p + at);
+}
+
+static inline struct queue_frame *queue_frame_at(const struct queue *q, uint64_t at)
+{
+    return (struct queue_frame *)((uint8_t *)q->p + at);
+}
+
 int queue_back_to(struct queue *q, uint64_t end); /* memory up to there; -ENOSPC */
 void queue_close_group(struct queue *q);          /* locked */
 void queue_count_waiting(struct queue *q);        /* locked: anew */

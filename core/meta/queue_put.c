@@ -28,27 +28,36 @@ static bool is_file_make(const struct op *op)
     return op->kind == OP_MAKE && (op->mode >> 12) == TYPE_FILE;
 }
 
-static void write_frame(struct queue_frame *f, const struct op *op, uint32_t room)
+static uint8_t *add(uint8_t *at, const void *bytes, size_t len)
 {
-    uint32_t np = text_len(op->path), np2 = text_len(op->path2);
-    uint8_t *at = f->bytes;
+    if (len > 0)
+        memcpy(at, bytes, len);
+    return at + len;
+}
 
+static uint8_t *add_text(uint8_t *at, const char *s, uint32_t len)
+{
+    at = add(at, s, len);
+    *at = '\0';
+    return at + 1;
+}
+
+/* All but bytes_in_all and room; np and np2 are the lengths of op's paths. */
+static void write_frame(struct queue_frame *f, const struct op *op, uint32_t np, uint32_t np2,
+                        const void *data, uint32_t data_len)
+{
     f->op = *op;
     f->op.cred.groups = NULL;
     f->op.path = f->op.path2 = NULL;
     f->op.data = NULL;
-    if (op->cred.ngroups > 0)
-        memcpy(at, op->cred.groups, op->cred.ngroups * sizeof(uint32_t));
-    at += op->cred.ngroups * sizeof(uint32_t);
-    memcpy(at, np > 0 ? op->path : "", np + 1);
-    at += np + 1;
-    memcpy(at, np2 > 0 ? op->path2 : "", np2 + 1);
-    at += np2 + 1;
+    f->op.data_len = data_len;
+    f->op.content = NULL;
+    uint8_t *at = add(f->bytes, op->cred.groups, op->cred.ngroups * sizeof(uint32_t));
+    at = add_text(at, op->path, np);
+    f->path2_at = (uint32_t)(at - f->bytes);
+    at = add_text(at, op->path2, np2);
     f->data_at = (uint32_t)(at - f->bytes);
-    f->path2_at = f->data_at - np2 - 1;
-    if (op->data_len > 0)
-        memcpy(at, op->data, op->data_len);
-    f->room = room;
+    add(at, data, data_len);
 }
 
 /* The content's record in the pack of group g, or in a new one (g NULL: no group yet).  Locked. */
@@ -68,33 +77,28 @@ static int packed(struct queue_packer *pk, const struct op_content *c, uint64_t 
     return 0;
 }
 
-static int put(struct queue *q, const struct op *given, struct queue_packer *pk,
-               struct queue_ref *ref)
+static int put(struct queue *q, const struct op *op, struct queue_packer *pk, struct queue_ref *ref)
 {
     struct queue_page *p = q->p;
     uint8_t record[RECORD_ITEM_BYTES];
-    struct op op = *given;
-    bool fresh = p->open == 0;
+    bool fresh = p->open == 0, packs = op->content != NULL;
     uint64_t have = fresh ? 0 : queue_group_at(q, p->open)->pack, pack = 0;
-
-    if (op.content != NULL)
-        op.data_len = sizeof(record);
-    uint32_t room = op.data_len + (is_file_make(&op) ? RECORD_ITEM_BYTES : 0);
-    uint32_t bytes = aligned(sizeof(struct queue_frame) + op.cred.ngroups * sizeof(uint32_t) +
-                             text_len(op.path) + text_len(op.path2) + 2 + room);
+    uint32_t data_len = packs ? sizeof(record) : op->data_len;
+    uint32_t np = text_len(op->path), np2 = text_len(op->path2);
+    uint32_t room = data_len + (is_file_make(op) ? RECORD_ITEM_BYTES : 0);
+    uint32_t bytes = aligned(sizeof(struct queue_frame) + op->cred.ngroups * sizeof(uint32_t) + np +
+                             np2 + 2 + room);
     uint64_t at = p->tail + (fresh ? sizeof(struct queue_group) : 0);
 
     int rc = queue_back_to(q, at + bytes);
-    if (rc == 0 && op.content != NULL) {
-        rc = packed(pk, op.content, have, record, &pack);
-        op.data = record;
-        op.pack = pack;
-        op.content = NULL;
-    }
+    if (rc == 0 && packs)
+        rc = packed(pk, op->content, have, record, &pack);
     if (rc < 0)
         return rc;
     struct queue_frame *f = queue_frame_at(q, at);
-    write_frame(f, &op, room);
+    write_frame(f, op, np, np2, packs ? record : op->data, data_len);
+    f->op.pack = pack;
+    f->room = room;
     f->bytes_in_all = bytes;
     board_set_pending(q->board, q->number);
     if (fresh) {
@@ -137,14 +141,16 @@ static int fold_locked(struct queue *q, const struct queue_ref *ref,
 
     if (ref->use != p->use || p->open != ref->group || f->op.kind == 0)
         return 0;
-    size_t len = sizeof(*f) + f->data_at + f->op.data_len;
+    /* What a fold changes begins with data_len; but `kind`, which is a byte. */
+    uint8_t *from = (uint8_t *)&f->op.data_len;
+    size_t len = (size_t)(f->bytes + f->data_at + f->op.data_len - from);
     if (len > sizeof(p->undo))
         return 0;
     int rc = content != NULL ? packed(pk, content, g->pack, record, &pack) : 0;
     if (rc < 0)
         return rc;
-    memcpy(p->undo, f, len);
-    p->undo_at = ref->frame;
+    memcpy(p->undo, from, len);
+    p->undo_at = (uint64_t)(from - (uint8_t *)p);
     atomic_thread_fence(memory_order_release);
     p->undo_len = (uint32_t)len;
     uint32_t n = fold(ctx, f->bytes + f->data_at, f->op.data_len, f->room,
