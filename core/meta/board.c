@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BOARD_MAGIC UINT64_C(0x6a66735f62726433) /* "jfs_brd3": changes with the layout */
+#define BOARD_MAGIC UINT64_C(0x6a66735f62726434) /* "jfs_brd4": changes with the layout */
 #define MARKS       4096u
 #define WORDS       (BOARD_QUEUES / 64)
 #define WHO_BITS    23 /* low bits of a mark: whose it is, a process id; the rest: when */
@@ -29,6 +29,7 @@ struct page {
     pthread_mutex_t lock;
     _Atomic uint64_t now;
     _Atomic uint64_t asking[BOARD_ASKING]; /* process id << 32 | hash of the name; 0: free */
+    _Atomic uint32_t asked;                /* so many of them were ever in use */
     _Atomic uint64_t pending[WORDS];
     _Atomic uint64_t given[2]; /* highest id of each kind */
     _Atomic uint64_t all;      /* a mark of every inode */
@@ -182,19 +183,23 @@ static void set_mark(struct board *b, _Atomic uint64_t *mark, _Atomic uint64_t *
         ;
 }
 
+static bool is_foreign(struct board *b, uint32_t at, uint64_t since)
+{
+    uint64_t mark = atomic_load(&b->page->mark[at]), all = atomic_load(&b->page->all);
+    return (when(mark) > since && !is_mine(b, mark)) || atomic_load(&b->replaced[at]) > since ||
+           (when(all) > since && !is_mine(b, all)) || atomic_load(&b->replaced_all) > since;
+}
+
 bool board_mark(struct board *b, uint64_t ino, uint64_t since)
 {
     uint32_t at = bucket(ino);
     set_mark(b, &b->page->mark[at], &b->replaced[at]);
-    return board_foreign(b, ino, since);
+    return is_foreign(b, at, since);
 }
 
 bool board_foreign(struct board *b, uint64_t ino, uint64_t since)
 {
-    uint32_t at = bucket(ino);
-    uint64_t mark = atomic_load(&b->page->mark[at]), all = atomic_load(&b->page->all);
-    return (when(mark) > since && !is_mine(b, mark)) || atomic_load(&b->replaced[at]) > since ||
-           (when(all) > since && !is_mine(b, all)) || atomic_load(&b->replaced_all) > since;
+    return is_foreign(b, bucket(ino), since);
 }
 
 uint64_t board_now(struct board *b)
@@ -226,18 +231,27 @@ static bool is_alive(uint64_t asking)
     return pid != 0 && (kill(pid, 0) == 0 || errno != ESRCH);
 }
 
+static bool claim(struct board *b, uint32_t at, uint64_t old, uint64_t mine)
+{
+    uint32_t asked = atomic_load(&b->page->asked);
+    while (asked <= at && !atomic_compare_exchange_weak(&b->page->asked, &asked, at + 1))
+        continue;
+    return atomic_compare_exchange_strong(&b->page->asking[at], &old, mine);
+}
+
+/* The first free one, so that who looks has few to look at; then those of the killed. */
 uint32_t board_begin_asking(struct board *b, const char *name, size_t len)
 {
     uint64_t pid = (uint64_t)getpid(), begun = clock_mono_ms();
     uint64_t mine = pid << 32 | (name != NULL ? hash_of(name, len) : ANY_NAME);
 
-    for (uint32_t i = (uint32_t)pid;; i++) {
+    for (uint32_t i = 0;; i++) {
         uint32_t at = i % BOARD_ASKING;
         uint64_t old = atomic_load(&b->page->asking[at]);
-        if ((old == 0 || !is_alive(old)) &&
-            atomic_compare_exchange_strong(&b->page->asking[at], &old, mine))
+        bool is_free = old == 0 || (i >= BOARD_ASKING && !is_alive(old));
+        if (is_free && claim(b, at, old, mine))
             return at;
-        if ((i + 1 - (uint32_t)pid) % BOARD_ASKING != 0)
+        if (at + 1 < BOARD_ASKING || i < BOARD_ASKING)
             continue;
         if (clock_mono_ms() - begun > STUCK_MS) {
             atomic_store(&b->page->asking[at], pid << 32 | ANY_NAME); /* theirs too */
@@ -257,13 +271,9 @@ void board_end_asking(struct board *b, uint32_t ticket)
 
 bool board_is_asked(struct board *b, const char *name, size_t len)
 {
-    const _Atomic uint64_t *asking = b->page->asking;
-    uint32_t hash = 0;
-    uint64_t any = 0;
-    for (uint32_t i = 0; i < BOARD_ASKING; i += 4)
-        any |= asking[i] | asking[i + 1] | asking[i + 2] | asking[i + 3];
-    for (uint32_t i = 0; any != 0 && i < BOARD_ASKING; i++) {
-        uint64_t one = asking[i];
+    uint32_t hash = 0, n = atomic_load(&b->page->asked);
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t one = atomic_load(&b->page->asking[i]);
         if (one == 0)
             continue;
         if (hash == 0)

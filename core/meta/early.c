@@ -65,8 +65,8 @@ bool early_find(struct batch *b, const struct op *op, uint64_t base, const char 
 {
     struct node *dir = overlay_node(b->overlay, base);
     *p = (struct place){0};
-    if (path != NULL)
-        path += strspn(path, "/"); /* what follows the prefix begins with one */
+    while (path != NULL && *path == '/')
+        path++; /* what follows the prefix begins with one */
     if (path == NULL || *path == '\0') {
         p->object = dir;
         p->known = dir != NULL ? PRESENT : NOT_KNOWN;
@@ -196,7 +196,7 @@ static bool readdir_op(struct batch *b, const struct op *op, struct op_result *r
 bool early_call(struct batch *b, const struct op *op, struct op_result *res)
 {
     uint8_t type = (uint8_t)(op->mode >> 12);
-    if (op_changes(op) && (b->changes < FIRST_SYNC || op->cred.uid != b->uid))
+    if ((b->changes < FIRST_SYNC || op->cred.uid != b->uid) && op_changes(op))
         return false;
     switch (op->kind) {
     case OP_LOOKUP:

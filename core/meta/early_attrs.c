@@ -4,6 +4,7 @@
 #include "core/meta/early.h"
 
 #include "core/meta/make.h"
+#include <errno.h>
 #include <string.h>
 
 struct fold {
@@ -32,6 +33,12 @@ static uint32_t fold(void *ctx, uint8_t *data, uint32_t len, uint32_t room, cons
     return len;
 }
 
+static void count_folded(struct batch *b, const struct op *op)
+{
+    metrics_queued(b->m->metrics, op->kind, 1);
+    metrics_coalesced(b->m->metrics, op->kind, 1);
+}
+
 static bool folded(struct batch *b, struct node *n, const struct attr *a, const struct op *op)
 {
     struct fold f = {.a = a};
@@ -51,8 +58,7 @@ static bool folded(struct batch *b, struct node *n, const struct attr *a, const 
         return false;
     }
     b->early++;
-    metrics_queued(b->m->metrics, op->kind, 1);
-    metrics_coalesced(b->m->metrics, op->kind, 1);
+    count_folded(b, op);
     return true;
 }
 
@@ -89,10 +95,14 @@ bool early_setattr(struct batch *b, const struct op *op, struct op_result *res)
     if (n == NULL || n->a.nlink == 0 || n->a.flags != 0 || n->a.default_acl != 0 ||
         (n->a.type == TYPE_SYMLINK && (op->flags & OPF_NOFOLLOW) == 0 && p.dir != NULL))
         return false;
+    struct lx x = early_rules(b, op);
     struct attr a = n->a;
-    if ((op->valid & SET_FLAGS) != 0 || meta_setattr_unnamed(op, &a) < 0)
-        return false;
-    return change(b, op, n, &a, res);
+    int changed = (op->valid & SET_FLAGS) != 0 ? -EPERM : lx_setattr(&x, &a);
+    if (changed == 0 && queue_holds(b->queue, &n->make)) { /* it is as nobody else knows it */
+        count_folded(b, op);
+        return early_answer(res, n);
+    }
+    return changed >= 0 && change(b, op, n, &a, res);
 }
 
 bool early_write(struct batch *b, const struct op *op, struct op_result *res)

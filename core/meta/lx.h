@@ -170,6 +170,8 @@ int lx_drop_dir(struct lx *x, uint64_t ino);
  */
 
 #define XATTR_VALUE_MAX 65536
+/* What op does to the attributes of an inode.  1: they changed, 0: not, -errno. */
+int lx_setattr(struct lx *x, struct attr *a);
 /* May the caller read (mask 4) or write (2) this extended attribute of a?  0 or -errno. */
 int lx_xattr_permitted(struct lx *x, const struct attr *a, const char *name, uint32_t mask);
 

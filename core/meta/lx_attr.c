@@ -101,8 +101,7 @@ static bool new_time(struct lx *x, bool given, bool now, struct moment value, st
     return true;
 }
 
-/* What the op does to an inode that it may be done to.  1: it changed, 0: not, -errno. */
-static int apply(struct lx *x, struct attr *a)
+int lx_setattr(struct lx *x, struct attr *a)
 {
     const struct op *op = x->op;
     if (op->valid > 255 || (set(x, SET_FLAGS) && set(x, SET_MODE)))
@@ -125,7 +124,7 @@ static int apply(struct lx *x, struct attr *a)
 int meta_setattr_unnamed(const struct op *op, struct attr *a)
 {
     struct lx x = {.op = op};
-    int rc = apply(&x, a);
+    int rc = lx_setattr(&x, a);
     return rc < 0 ? rc : 0;
 }
 
@@ -143,7 +142,7 @@ int lx_op_setattr(struct lx *x)
         return -ENOENT;
     if (lx_is_trash(w.ino) || (lx_in_trash(a->parent) && !lx_has(x, OPF_BY_FD)))
         return -EPERM;
-    rc = apply(x, a);
+    rc = lx_setattr(x, a);
     if (rc > 0)
         rc = lx_save(x, w.ino, a);
     return rc == 0 ? lx_answer(x, w.ino, a, w.parent) : rc;

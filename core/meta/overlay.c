@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define FIRST_BUCKETS 1024u
+#define NODES_AT_ONCE 64u
 #define NODES_MAX     100000u  /* beyond it only directories stay known */
 #define ENTRIES_MAX   2000000u /* names, also of listings that are not; beyond it nothing stays */
 
@@ -22,13 +23,20 @@ struct dentry {
     char name[];
 };
 
+struct nodes {
+    struct nodes *next;
+    struct node node[NODES_AT_ONCE];
+};
+
 struct overlay {
     struct board *board;
     struct node **nodes;
     struct dentry **entries;
     size_t node_buckets, entry_buckets, n_nodes, n_entries;
     uint64_t last_listing;
-    uint64_t now_ns; /* 0: ask the clock */
+    uint64_t now_ns;    /* 0: ask the clock */
+    struct node *free;  /* to be used again, by `next` */
+    struct nodes *made; /* what all of them are in */
 };
 
 int overlay_new(struct board *b, struct overlay **out)
@@ -52,12 +60,30 @@ int overlay_new(struct board *b, struct overlay **out)
     return 0;
 }
 
-static void free_node(struct node *n)
+static struct node *new_node(struct overlay *o)
+{
+    if (o->free == NULL) {
+        struct nodes *more = malloc(sizeof(*more));
+        if (more == NULL)
+            return NULL;
+        more->next = o->made;
+        o->made = more;
+        for (size_t i = NODES_AT_ONCE; i-- > 0; o->free = &more->node[i])
+            more->node[i].next = o->free;
+    }
+    struct node *n = o->free;
+    o->free = n->next;
+    *n = (struct node){0};
+    return n;
+}
+
+static void free_node(struct overlay *o, struct node *n)
 {
     order_free(n->order);
     free(n->records);
     free(n->target);
-    free(n);
+    n->next = o->free;
+    o->free = n;
 }
 
 void overlay_clear(struct overlay *o)
@@ -65,7 +91,7 @@ void overlay_clear(struct overlay *o)
     for (size_t i = 0; i < o->node_buckets; i++) {
         for (struct node *n = o->nodes[i], *next; n != NULL; n = next) {
             next = n->next;
-            free_node(n);
+            free_node(o, n);
         }
         o->nodes[i] = NULL;
     }
@@ -84,6 +110,10 @@ void overlay_free(struct overlay *o)
     if (o == NULL)
         return;
     overlay_clear(o);
+    for (struct nodes *next; o->made != NULL; o->made = next) {
+        next = o->made->next;
+        free(o->made);
+    }
     free(o->nodes);
     free(o->entries);
     free(o);
@@ -119,7 +149,7 @@ static void drop_node(struct overlay *o, struct node **at)
     struct node *n = *at;
     *at = n->next;
     o->n_nodes--;
-    free_node(n);
+    free_node(o, n);
 }
 
 struct node *overlay_node(struct overlay *o, uint64_t ino)
@@ -184,7 +214,7 @@ struct node *overlay_learn(struct overlay *o, uint64_t ino, const struct attr *a
             keep_bounded(o);
         if (o->n_nodes >= o->node_buckets)
             grow_nodes(o);
-        n = calloc(1, sizeof(*n));
+        n = new_node(o);
         if (n == NULL)
             return NULL;
         n->ino = ino;
