@@ -66,7 +66,7 @@ static void *map(size_t bytes, int more)
 static struct piece *cut(size_t bytes)
 {
     if (bytes > CHUNK_BYTES / 4)
-        return map(bytes, MAP_POPULATE);
+        return map(bytes, 0);
     if ((size_t)(chunk_end - chunk) < bytes) {
         /* What is left of the old one is less than a piece: lost.  Who needs a second one needs all
          * of it, and one call costs less than a fault a page. */
