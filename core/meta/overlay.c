@@ -11,15 +11,16 @@
 #include <string.h>
 
 #define FIRST_BUCKETS 1024u
+#define GROWTH        4u
 #define NODES_AT_ONCE 64u
 #define NODES_MAX     100000u  /* beyond it only directories stay known */
 #define ENTRIES_MAX   2000000u /* names, also of listings that are not; beyond it nothing stays */
 
 struct dentry {
     struct dentry *next;
-    uint64_t listing, ino, told_ns;
     uint32_t hash;
     uint8_t type, len;
+    uint64_t listing, ino, told_ns;
     char name[];
 };
 
@@ -131,9 +132,10 @@ void overlay_set_now(struct overlay *o, uint64_t now_ns)
 
 /* --- nodes ------------------------------------------------------------------------------------ */
 
+/* Inodes are given one after another, so neighbours are also those that are made together. */
 static size_t slot_of(uint64_t ino, size_t buckets)
 {
-    return (size_t)(ino * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (buckets - 1);
+    return (size_t)ino & (buckets - 1);
 }
 
 static struct node **find_node(struct overlay *o, uint64_t ino)
@@ -162,7 +164,7 @@ struct node *overlay_node(struct overlay *o, uint64_t ino)
 
 static void grow_nodes(struct overlay *o)
 {
-    size_t buckets = o->node_buckets * 2;
+    size_t buckets = o->node_buckets * GROWTH;
     struct node **bigger = calloc(buckets, sizeof(*bigger));
     if (bigger == NULL)
         return; /* slower, not wrong */
@@ -219,9 +221,7 @@ struct node *overlay_learn(struct overlay *o, uint64_t ino, const struct attr *a
             return NULL;
         n->ino = ino;
         n->since = since;
-        struct node **head = &o->nodes[slot_of(ino, o->node_buckets)];
-        n->next = *head;
-        *head = n;
+        *find_node(o, ino) = n; /* behind older ones: directories are looked up most */
         o->n_nodes++;
     }
     if (n->records_ns != 0 && !has_same_content(&n->a, a))
@@ -318,7 +318,7 @@ uint64_t overlay_entry_told(struct overlay *o, const struct node *dir, const cha
 
 static void grow_entries(struct overlay *o)
 {
-    size_t buckets = o->entry_buckets * 2;
+    size_t buckets = o->entry_buckets * GROWTH;
     struct dentry **bigger = calloc(buckets, sizeof(*bigger));
     if (bigger == NULL)
         return;
@@ -356,7 +356,9 @@ bool overlay_add(struct overlay *o, struct node *dir, const char *name, size_t l
     if (dir->listing == 0)
         overlay_start_listing(o, dir);
     uint32_t hash = hash_name(dir->listing, name, len);
-    struct dentry *d = *find_entry(o, dir->listing, hash, name, len);
+    if (o->n_entries >= o->entry_buckets)
+        grow_entries(o);
+    struct dentry **at = find_entry(o, dir->listing, hash, name, len), *d = *at;
     if (d != NULL) {
         dir->changes += d->type != type || d->ino != ino;
         d->type = type;
@@ -364,8 +366,6 @@ bool overlay_add(struct overlay *o, struct node *dir, const char *name, size_t l
         d->told_ns = overlay_now(o);
         return true;
     }
-    if (o->n_entries >= o->entry_buckets)
-        grow_entries(o);
     d = malloc(sizeof(*d) + len);
     if (d == NULL) {
         dir->is_complete = false;
@@ -375,9 +375,7 @@ bool overlay_add(struct overlay *o, struct node *dir, const char *name, size_t l
         .listing = dir->listing, .ino = ino, .hash = hash, .type = type, .len = (uint8_t)len};
     d->told_ns = overlay_now(o);
     memcpy(d->name, name, len);
-    struct dentry **head = &o->entries[hash & (o->entry_buckets - 1)];
-    d->next = *head;
-    *head = d;
+    *at = d;
     o->n_entries++;
     dir->count++;
     dir->changes++;

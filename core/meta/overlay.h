@@ -18,6 +18,7 @@
 
 struct node {
     uint64_t ino;
+    struct node *next; /* beside ino: a look-up reads nothing else of those it passes */
     struct attr a;
     uint64_t since;        /* board_now() when it was learned */
     uint64_t told_ns;      /* when the store last said it (or we made it) */
@@ -39,7 +40,6 @@ struct node {
     uint8_t *records;
     uint32_t records_len;
     bool is_ahead; /* told before the program asked, and not used yet */
-    struct node *next;
 };
 
 struct overlay;
