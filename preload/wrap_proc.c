@@ -3,13 +3,14 @@
  *
  * vfork is exported as fork (symbols.def): a wrapper cannot return twice from a shared stack, and a
  * child that shares our tables would change the parent's.  fork itself runs the handlers of
- * pthread_atfork; _Fork does not, so they are called here.  A raw clone() goes unseen: such a child
- * may use what it inherited and exec.
+ * pthread_atfork; _Fork and syscall(SYS_clone) do not, so they are called here.  A clone() that
+ * libc does not see goes unseen: such a child may use what it inherited and exec.
  */
 #include "preload/exec_file.h"
 #include "preload/files.h"
 #include "preload/popen.h"
 #include "preload/preload.h"
+#include "preload/proc.h"
 #include "preload/spawn_actions.h"
 #include "preload/streams.h"
 
@@ -37,23 +38,34 @@ EXPORT pid_t fork(void)
     return pid;
 }
 
-EXPORT pid_t _Fork(void)
+long proc_fork(long (*how)(const long *arg), const long *arg)
 {
     struct guard g;
 
     if (volume_if_any() == NULL)
-        return REAL(_Fork)();
+        return how(arg);
     tell_others();
     guard_enter(&g);
     volume_before_fork();
-    long pid = REAL(_Fork)();
+    long pid = how(arg);
     if (pid < 0)
         pid = -errno;
     volume_after_fork(pid == 0);
     if (pid == 0)
         child_starts();
     guard_leave(&g);
-    return (pid_t)to_libc(pid);
+    return to_libc(pid);
+}
+
+static long plain_fork(const long *arg)
+{
+    (void)arg;
+    return REAL(_Fork)();
+}
+
+EXPORT pid_t _Fork(void)
+{
+    return (pid_t)proc_fork(plain_fork, NULL);
 }
 
 /* libc's chdir to "/" and dup2 over 0, 1, 2 happen inside itself. */

@@ -5,8 +5,10 @@
  */
 #include "core/base/process.h"
 #include "preload/preload.h"
+#include "preload/proc.h"
 
 #include <dirent.h>
+#include <linux/sched.h>
 #include <mqueue.h>
 #include <sched.h>
 #include <signal.h>
@@ -73,8 +75,8 @@ static bool tells(long number)
     case SYS_rt_sigqueueinfo:
     case SYS_rt_tgsigqueueinfo:
     case SYS_clone:
-#ifdef SYS_fork
-    case SYS_fork:
+    case SYS_clone3:
+#ifdef SYS_vfork
     case SYS_vfork:
 #endif
         return true;
@@ -83,9 +85,29 @@ static bool tells(long number)
     }
 }
 
+/* A child with memory of its own, on the same stack. */
+static bool forks(long number, const long *arg)
+{
+#ifdef SYS_fork
+    if (number == SYS_fork)
+        return true;
+#endif
+    if (number == SYS_clone)
+        return (arg[0] & CLONE_VM) == 0 && arg[1] == 0;
+    const struct clone_args *a = (const void *)arg[0];
+    return number == SYS_clone3 && (size_t)arg[1] >= CLONE_ARGS_SIZE_VER0 &&
+           (a->flags & CLONE_VM) == 0 && a->stack == 0;
+}
+
+/* arg: the number, then its arguments. */
+static long natively(const long *arg)
+{
+    return REAL(syscall)(arg[0], arg[1], arg[2], arg[3], arg[4], arg[5], arg[6]);
+}
+
 EXPORT long syscall(long number, ...)
 {
-    long arg[6];
+    long all[7] = {number}, *arg = all + 1;
     va_list ap;
 
     va_start(ap, number);
@@ -93,17 +115,19 @@ EXPORT long syscall(long number, ...)
         arg[i] = va_arg(ap, long);
     va_end(ap);
     if (guard_inside())
-        return REAL(syscall)(number, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
+        return natively(all);
     switch (number) {
 #include "gen/syscalls.inc"
     }
     if (number == SYS_rt_sigaction && P(1) != NULL)
         guard_note_handler(I(0), *(void **)P(1)); /* the kernel's struct begins with it */
+    if (forks(number, arg))
+        return proc_fork(natively, all);
     if (number == SYS_io_uring_setup)
         volume_unseen();
     if (tells(number))
         tell_others();
-    long rc = REAL(syscall)(number, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
+    long rc = natively(all);
     if (changes_ids(number))
         process_ids_changed();
     if (number == SYS_waitid && rc == 0)

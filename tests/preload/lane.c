@@ -2,6 +2,7 @@
  * find what was written, at the right offset. */
 #include "t.h"
 
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
@@ -181,9 +182,14 @@ static void large(void)
     }
 }
 
-static void child(const char *what, int fd, int (*run)(int fd))
+static pid_t cloned(void)
 {
-    pid_t pid = fork();
+    return (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+}
+
+static void child(const char *what, int fd, pid_t (*start)(void), int (*run)(int fd))
+{
+    pid_t pid = start();
     if (pid == 0)
         _exit(run(fd));
     show_wait(what, pid);
@@ -221,15 +227,21 @@ static void by_others(void)
     char c = 0;
 
     fd = begun(O_WRONLY);
-    child("forked", fd, writes);
+    child("forked", fd, fork, writes);
     end("forked", fd);
     fd = begun(O_WRONLY);
-    child("appended", fd, appends_by_name);
+    child("cloned", fd, cloned, writes);
+    end("cloned", fd);
+    fd = begun(O_WRONLY);
+    child("cloned, appended", fd, cloned, appends_by_name);
+    end("cloned, appended", fd);
+    fd = begun(O_WRONLY);
+    child("appended", fd, fork, appends_by_name);
     end("appended", fd);
     fd = begun(O_WRONLY);
     if (fd != 3)
         dup2(fd, 3);
-    child("shell", fd, shell);
+    child("shell", fd, fork, shell);
     end("shell", fd);
     if (fd != 3)
         close(3);
