@@ -8,6 +8,14 @@
 
 #include <pthread.h>
 #include <stddef.h>
+#include <stdint.h>
+
+/* The place of an inode in a table of n places: inodes in a row, as new files have them, lie in a
+ * row and share cache lines; blocks of them are scattered. */
+static inline uint32_t shared_place(uint64_t ino, uint32_t n)
+{
+    return (uint32_t)((ino + (ino >> 12) * UINT64_C(0x9e3779b97f4a7c15)) % n);
+}
 
 /* Makes (0600) or opens the file, gives it at least `bytes` of size, reserves the first `backed`
  * bytes on the file system (a full one must answer here and not with SIGBUS at a store), maps

@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BOARD_MAGIC UINT64_C(0x6a66735f62726434) /* "jfs_brd4": changes with the layout */
+#define BOARD_MAGIC UINT64_C(0x6a66735f62726435) /* "jfs_brd5": changes with the layout */
 #define MARKS       4096u
 #define WORDS       (BOARD_QUEUES / 64)
 #define WHO_BITS    23 /* low bits of a mark: whose it is, a process id; the rest: when */
@@ -151,7 +151,7 @@ bool board_others_pending(const struct board *b, uint32_t own)
 
 static uint32_t bucket(uint64_t ino)
 {
-    return (uint32_t)((ino * UINT64_C(0x9e3779b97f4a7c15) >> 40) % MARKS);
+    return shared_place(ino, MARKS);
 }
 
 static uint64_t next_mark(struct board *b)

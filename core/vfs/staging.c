@@ -5,6 +5,7 @@
 
 #include "core/base/log.h"
 #include "core/base/process.h"
+#include "core/base/shared.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -220,7 +221,7 @@ void staging_fd_moved(struct staging *st, int old, int fresh)
 
 static _Atomic uint64_t *stamp_of(struct staging *st, uint64_t ino)
 {
-    return &st->t->changed[(ino * UINT64_C(0x9e3779b97f4a7c15) >> 40) % CHANGED];
+    return &st->t->changed[shared_place(ino, CHANGED)];
 }
 
 uint64_t staging_now(struct staging *st)

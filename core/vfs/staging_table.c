@@ -17,7 +17,7 @@ void table_init(struct table *t)
 
 static uint32_t *bucket_of(struct table *t, uint64_t ino)
 {
-    return &t->bucket[(ino * UINT64_C(0x9e3779b97f4a7c15) >> 40) % BUCKETS];
+    return &t->bucket[shared_place(ino, BUCKETS)];
 }
 
 /* A holder of the table lock was killed: slots say all, chains are made from them again. */
