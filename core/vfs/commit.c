@@ -190,7 +190,10 @@ int commit_prepare(struct vfs *v, uint32_t number, bool first, struct commit *c)
 {
     int rc = 1;
 
-    /* Not all of it: ops and results are emptied as they are used. */
+    /* Not all of it: ops and results are emptied as they are used.  What was written is asked for
+     * also when nothing was. */
+    c->lo = c->hi = 0;
+    c->mtime = (struct timespec){0};
     c->number = number;
     c->slot = staging_slot(v->staging, number);
     c->n = 0;

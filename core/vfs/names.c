@@ -212,8 +212,9 @@ static int link_gone(struct vfs *v, struct vfs_loc *to)
  * whoever names it. */
 static void add_attributes(struct commit *c, const struct attr *a)
 {
-    struct op *op = &c->ops[c->n++];
     bool written = c->mtime.tv_sec > STAGING_CLEAN_SEC;
+    c->res[c->n] = (struct op_result){0};
+    struct op *op = &c->ops[c->n++];
     *op = (struct op){.kind = OP_SETATTR, .base = c->slot->ino, .flags = OPF_BY_FD};
     op->valid = SET_MODE | SET_UID | SET_GID | SET_ATIME | SET_MTIME;
     op->mode = a->mode;

@@ -6,10 +6,9 @@
 #include "core/vfs/vfs.h"
 
 #include "core/base/log.h"
-#include "core/meta/engine.h"
 #include "core/op/op.h"
 #include "core/store/store.h"
-#include "tests/lib/server.h"
+#include "tests/lib/host.h"
 #include "tests/lib/suite.h"
 
 #include <CUnit/Basic.h>
@@ -35,49 +34,15 @@ static void to_stderr(enum log_level level, const char *line)
     fprintf(stderr, "log: %s\n", line);
 }
 
-static int format(const char *url, int trash_days)
-{
-    struct setting s = {.trash_days = trash_days, .block_kib = BLOCK >> 10, .meta_version = 1};
-    struct buf json = {0};
-    struct engine *e;
-    char err[400];
-
-    strcpy(s.name, "testvol");
-    strcpy(s.uuid, "0b1b3c6e-5a8f-4d2a-9c55-c2f1c0a1d001");
-    strcpy(s.storage, "file");
-    strcpy(s.compression, "none");
-    strcpy(s.min_client, "1.1.0-A");
-    s.dir_stats = true;
-    snprintf(s.bucket, sizeof s.bucket, "%s/bucket%d/", server_dir(server), trash_days);
-    if (engine_open(url, &e, err, sizeof err) != 0 || setting_print(&s, &json) != 0 ||
-        store_format(&s, err, sizeof err) != 0 || e->ops->format(e, &json, trash_days > 0) != 0) {
-        fprintf(stderr, "format: %s\n", err);
-        return -1;
-    }
-    e->ops->close(e);
-    buf_free(&json);
-    return 0;
-}
-
-static struct vfs *mount_at(const char *url, const char *cache)
-{
-    char dir[300], err[400];
-    struct vfs *v = NULL;
-    snprintf(dir, sizeof dir, "%s/%s", server_dir(server), cache);
-    struct config c = {.meta = (char *)url, .prefix = (char *)"/jfs", .cache_dir = dir};
-    if (vfs_mount(&c, &v, err, sizeof err) != 0)
-        fprintf(stderr, "mount: %s\n", err);
-    return v;
-}
-
 static int setup(void)
 {
     log_set(to_stderr, LOG_ERROR);
     server = server_start();
-    if (format(server_url(server, 0), 0) != 0)
+    struct setting s = host_setting(server_dir(server));
+    if (host_format(server_url(server, 0), &s) != 0)
         return 1;
-    here = mount_at(server_url(server, 0), "cache-a");
-    there = mount_at(server_url(server, 0), "cache-b");
+    here = host_mount(server_url(server, 0), server_dir(server), "cache-a");
+    there = host_mount(server_url(server, 0), server_dir(server), "cache-b");
     return here == NULL || there == NULL;
 }
 
@@ -94,15 +59,6 @@ static struct vfs *other(void)
 {
     CU_ASSERT_EQUAL(vfs_flush(here), 0);
     return there;
-}
-
-static struct vfs_loc *at(const char *path)
-{
-    static struct vfs_loc loc[4];
-    static unsigned next;
-    struct vfs_loc *l = &loc[next++ % 4];
-    *l = (struct vfs_loc){.base = INO_ROOT, .path = path};
-    return l;
 }
 
 static ssize_t put(struct vfs *v, int fd, const struct vfs_fd *f, const void *data, size_t n,
@@ -327,6 +283,15 @@ static void test_tmpfile(void)
     CU_ASSERT_EQUAL(put(here, fd, &f, "!", 1, -1), 1);
     CU_ASSERT_EQUAL(vfs_close(here, fd, &f), 0);
     CU_ASSERT(holds(other(), "tmp/named", "unnamed!", 8));
+    /* one that nothing was written to keeps its times */
+    struct moment made;
+    fd = vfs_open(here, at("tmp"), O_TMPFILE | O_RDWR, 0640, &f);
+    CU_ASSERT_EQUAL(vfs_fstat(here, fd, &f, &st), 0);
+    made = st.attr.mtime;
+    CU_ASSERT_EQUAL(vfs_link_fd(here, fd, &f, at("tmp/empty")), 0);
+    CU_ASSERT_EQUAL(vfs_close(here, fd, &f), 0);
+    CU_ASSERT_EQUAL(vfs_stat(other(), at("tmp/empty"), false, &st), 0);
+    CU_ASSERT(st.attr.mtime.sec == made.sec && st.attr.mtime.nsec == made.nsec);
 }
 
 static void test_times_after_data(void)
@@ -447,14 +412,14 @@ static void test_store_gone(void)
     char cmd[600], got[8];
     write_file(here, "lost", O_CREAT | O_WRONLY, "lost", 4);
     CU_ASSERT_EQUAL(vfs_flush(here), 0); /* its block is there */
-    snprintf(cmd, sizeof cmd, "mv %s/bucket0/testvol/chunks %s/away", server_dir(server),
+    snprintf(cmd, sizeof cmd, "mv %s/bucket/testvol/chunks %s/away", server_dir(server),
              server_dir(server));
     CU_ASSERT_EQUAL(system(cmd), 0);
     int fd = vfs_open(other(), at("lost"), O_RDONLY, 0, &f);
     CU_ASSERT_FATAL(fd >= 0);
     CU_ASSERT_EQUAL(get(other(), fd, &f, got, 4, 0), -EIO);
     snprintf(cmd, sizeof cmd,
-             "rm -rf %s/bucket0/testvol/chunks; mv %s/away %s/bucket0/testvol/chunks",
+             "rm -rf %s/bucket/testvol/chunks; mv %s/away %s/bucket/testvol/chunks",
              server_dir(server), server_dir(server), server_dir(server));
     CU_ASSERT_EQUAL(system(cmd), 0);
     CU_ASSERT_EQUAL(get(other(), fd, &f, got, 4, 0), 4);

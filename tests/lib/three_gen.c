@@ -80,7 +80,7 @@ static void odd_path(struct gen *g, char *out)
         strcat(out, "/");
         break;
     case 1:
-        memset(name, 'n', 255 + gen_below(g, 2));
+        memset(name, 'n', 256);
         name[255 + gen_below(g, 2)] = '\0';
         name[256] = '\0';
         out[0] = '\0';
