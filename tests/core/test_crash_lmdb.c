@@ -33,7 +33,7 @@ static int kills;
 
 static void begin_anew(void)
 {
-    static const char *const parts[] = {"meta", "store", "cache"};
+    static const char *const parts[] = {"meta", "bucket", "cache"};
     char path[350];
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         snprintf(path, sizeof(path), "%s/%s", top, parts[i]);

@@ -6,11 +6,9 @@
 #include "core/vfs/vfs.h"
 
 #include "core/base/log.h"
-#include "core/meta/engine.h"
 #include "core/metrics/metrics.h"
 #include "core/op/op.h"
-#include "core/store/store.h"
-#include "tests/lib/server.h"
+#include "tests/lib/host.h"
 #include "tests/lib/suite.h"
 
 #include <CUnit/Basic.h>
@@ -26,7 +24,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define UUID  "0b1b3c6e-5a8f-4d2a-9c55-c2f1c0a1d002"
 #define FILES 40
 
 static struct server *server;
@@ -41,62 +38,16 @@ static void to_memory(enum log_level level, const char *line)
     snprintf(last_line, sizeof last_line, "%s", line);
 }
 
-static struct setting setting(void)
-{
-    struct setting s = {.block_kib = 64, .meta_version = 1, .dir_stats = true};
-    strcpy(s.name, "testvol");
-    strcpy(s.uuid, UUID);
-    strcpy(s.storage, "file");
-    strcpy(s.compression, "none");
-    strcpy(s.min_client, "1.1.0-A");
-    snprintf(s.bucket, sizeof s.bucket, "%s/bucket/", server_dir(server));
-    return s;
-}
-
-static int format(void)
-{
-    struct setting s = setting();
-    struct buf json = {0};
-    struct engine *e;
-    char err[400];
-    if (engine_open(server_url(server, 0), &e, err, sizeof err) != 0 ||
-        setting_print(&s, &json) != 0 || store_format(&s, err, sizeof err) != 0 ||
-        e->ops->format(e, &json, false) != 0)
-        return -1;
-    e->ops->close(e);
-    buf_free(&json);
-    return 0;
-}
-
-static struct vfs *mount_at(const char *cache)
-{
-    char dir[300], err[400];
-    struct vfs *v = NULL;
-    snprintf(dir, sizeof dir, "%s/%s", server_dir(server), cache);
-    struct config c = {.meta = url, .prefix = (char *)"/jfs", .cache_dir = dir};
-    if (vfs_mount(&c, &v, err, sizeof err) != 0)
-        fprintf(stderr, "mount: %s\n", err);
-    return v;
-}
-
-static struct vfs_loc *at(const char *path)
-{
-    static struct vfs_loc loc[4];
-    static unsigned next;
-    struct vfs_loc *l = &loc[next++ % 4];
-    *l = (struct vfs_loc){.base = INO_ROOT, .path = path};
-    return l;
-}
-
 /* What is not sent by the timer: a minute's worth of changes waits for a barrier. */
 static void begin(void)
 {
     log_set(to_memory, LOG_ERROR);
     server = server_start();
-    CU_ASSERT_EQUAL_FATAL(format(), 0);
+    struct setting s = host_setting(server_dir(server));
+    CU_ASSERT_EQUAL_FATAL(host_format(server_url(server, 0), &s), 0);
     snprintf(url, sizeof url, "%s&batch_interval=10s", server_url(server, 0));
-    here = mount_at("cache-a");
-    there = mount_at("cache-b");
+    here = host_mount(url, server_dir(server), "cache-a");
+    there = host_mount(url, server_dir(server), "cache-b");
     CU_ASSERT_FATAL(here != NULL && there != NULL);
     vfs_set_umask(here, 0);
     CU_ASSERT_EQUAL(vfs_mkdir(here, at("/first"), 0755), 0);
@@ -105,30 +56,18 @@ static void begin(void)
     lines = 0;
 }
 
-static void is_clean(void)
-{
-    char command[900];
-    const char *b = getenv("B");
-    snprintf(command, sizeof command, "%s/jfspre fsck '%s' > %s/fsck 2>&1 || (cat %s/fsck; false)",
-             b != NULL ? b : "build", server_url(server, 0), server_dir(server),
-             server_dir(server));
-    CU_ASSERT_EQUAL(system(command), 0);
-}
-
 static void end(void)
 {
     vfs_unmount(here);
     vfs_unmount(there);
-    is_clean();
+    CU_ASSERT(host_is_clean(server_url(server, 0)));
     server_free(server);
 }
 
 static unsigned long long conflicts(void)
 {
     struct metrics_counts c;
-    char dir[300];
-    snprintf(dir, sizeof dir, "%s/cache-a", server_dir(server));
-    return vfs_counts(dir, UUID, &c) == 0 ? c.conflicts : 9999;
+    return host_counts(server_dir(server), "cache-a", &c) == 0 ? c.conflicts : 9999;
 }
 
 static int made(struct vfs *v, const char *path, const char *text, struct vfs_fd *f)
@@ -313,7 +252,7 @@ static void test_unwritable(void)
         struct vfs_fd f;
         if (seteuid(1000) != 0)
             _exit(5);
-        struct vfs *user = mount_at("cache-u");
+        struct vfs *user = host_mount(url, server_dir(server), "cache-u");
         if (vfs_mkdir(user, at("/first-own"), 0777) != 0 || vfs_mkdir(user, at("/own"), 0777) != 0)
             _exit(1);
         int fd = vfs_open(user, at("/own/x"), O_RDWR | O_CREAT, 0644, &f);
@@ -453,7 +392,7 @@ static void test_full_cache(void)
         end();
         return;
     }
-    struct vfs *small = mount_at("cache-s");
+    struct vfs *small = host_mount(url, server_dir(server), "cache-s");
     rc = vfs_mkdir(small, at("/s"), 0755);
     for (int i = 0; rc == 0 && i < 400; i++) {
         snprintf(path, sizeof path, "/s/f%d", i);

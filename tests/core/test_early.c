@@ -5,12 +5,9 @@
  */
 #include "core/vfs/vfs.h"
 
-#include "core/base/log.h"
-#include "core/meta/engine.h"
 #include "core/metrics/metrics.h"
 #include "core/op/op.h"
-#include "core/store/store.h"
-#include "tests/lib/server.h"
+#include "tests/lib/host.h"
 #include "tests/lib/suite.h"
 
 #include <CUnit/Basic.h>
@@ -24,51 +21,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#define UUID "0b1b3c6e-5a8f-4d2a-9c55-c2f1c0a1d003"
-
 static struct server *server;
 static struct vfs *here, *there;
-
-static int format(void)
-{
-    struct setting s = {.block_kib = 64, .meta_version = 1, .dir_stats = true};
-    struct buf json = {0};
-    struct engine *e;
-    char err[400];
-    strcpy(s.name, "testvol");
-    strcpy(s.uuid, UUID);
-    strcpy(s.storage, "file");
-    strcpy(s.compression, "none");
-    strcpy(s.min_client, "1.1.0-A");
-    snprintf(s.bucket, sizeof s.bucket, "%s/bucket/", server_dir(server));
-    if (engine_open(server_url(server, 0), &e, err, sizeof err) != 0 ||
-        setting_print(&s, &json) != 0 || store_format(&s, err, sizeof err) != 0 ||
-        e->ops->format(e, &json, false) != 0)
-        return -1;
-    e->ops->close(e);
-    buf_free(&json);
-    return 0;
-}
-
-static struct vfs *mount_at(const char *cache)
-{
-    char dir[300], err[400];
-    struct vfs *v = NULL;
-    snprintf(dir, sizeof dir, "%s/%s", server_dir(server), cache);
-    struct config c = {
-        .meta = (char *)server_url(server, 0), .prefix = (char *)"/jfs", .cache_dir = dir};
-    CU_ASSERT_EQUAL_FATAL(vfs_mount(&c, &v, err, sizeof err), 0);
-    return v;
-}
-
-static struct vfs_loc *at(const char *path)
-{
-    static struct vfs_loc loc[4];
-    static unsigned next;
-    struct vfs_loc *l = &loc[next++ % 4];
-    *l = (struct vfs_loc){.base = INO_ROOT, .path = path};
-    return l;
-}
 
 static struct vfs_loc *at_n(const char *fmt, int n)
 {
@@ -79,11 +33,19 @@ static struct vfs_loc *at_n(const char *fmt, int n)
     return at(t);
 }
 
+static struct vfs *mount_at(const char *cache)
+{
+    struct vfs *v = host_mount(server_url(server, 0), server_dir(server), cache);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(v);
+    return v;
+}
+
 /* Behind what a process sends at once. */
 static void begin(void)
 {
     server = server_start();
-    CU_ASSERT_EQUAL_FATAL(format(), 0);
+    struct setting s = host_setting(server_dir(server));
+    CU_ASSERT_EQUAL_FATAL(host_format(server_url(server, 0), &s), 0);
     here = mount_at("cache-a");
     there = mount_at("cache-b");
     vfs_set_umask(here, 0);
@@ -103,9 +65,7 @@ static void end(void)
 static unsigned long long trips(void)
 {
     struct metrics_counts c;
-    char dir[300];
-    snprintf(dir, sizeof dir, "%s/cache-a", server_dir(server));
-    CU_ASSERT_EQUAL_FATAL(vfs_counts(dir, UUID, &c), 0);
+    CU_ASSERT_EQUAL_FATAL(host_counts(server_dir(server), "cache-a", &c), 0);
     return c.round_trips;
 }
 

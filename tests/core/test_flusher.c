@@ -5,10 +5,9 @@
 #include "core/vfs/vfs.h"
 
 #include "core/base/log.h"
-#include "core/meta/engine.h"
 #include "core/store/store.h"
+#include "tests/lib/host.h"
 #include "tests/lib/suite.h"
-#include "tests/lib/volume.h"
 
 #include <CUnit/Basic.h>
 #include <errno.h>
@@ -31,35 +30,14 @@ static void to_nobody(enum log_level level, const char *line)
 {
 }
 
-static struct vfs *mount_at(const char *cache)
-{
-    char dir[300], err[400];
-    struct vfs *v = NULL;
-    snprintf(dir, sizeof dir, "%s/%s", server_dir(server), cache);
-    struct config c = {.meta = url, .prefix = (char *)"/jfs", .cache_dir = dir};
-    if (vfs_mount(&c, &v, err, sizeof err) != 0)
-        fprintf(stderr, "mount: %s\n", err);
-    return v;
-}
-
-static struct vfs_loc *at(const char *path)
-{
-    static struct vfs_loc loc;
-    loc = (struct vfs_loc){.base = INO_ROOT, .path = path};
-    return &loc;
-}
-
 static void begin(const char *options)
 {
-    char bucket[300], err[400];
     server = server_start_with("--appendonly", "yes", "--appendfsync", "always");
-    snprintf(bucket, sizeof bucket, "%s/bucket/", server_dir(server));
-    struct setting s = volume_setting(bucket, 0);
-    volume_format(server, 0, &s);
-    CU_ASSERT_EQUAL_FATAL(store_format(&s, err, sizeof err), 0);
+    struct setting s = host_setting(server_dir(server));
+    CU_ASSERT_EQUAL_FATAL(host_format(server_url(server, 0), &s), 0);
     snprintf(url, sizeof url, "%s&max-retry-backoff=50ms%s", server_url(server, 0), options);
-    here = mount_at("cache-a");
-    there = mount_at("cache-b");
+    here = host_mount(url, server_dir(server), "cache-a");
+    there = host_mount(url, server_dir(server), "cache-b");
     CU_ASSERT_FATAL(here != NULL && there != NULL);
     log_set(to_nobody, LOG_ERROR);
     CU_ASSERT_EQUAL(vfs_mkdir(here, at("/first"), 0755), 0);

@@ -4,8 +4,7 @@
  */
 #include "core/base/log.h"
 #include "core/meta/engine.h"
-#include "core/store/store.h"
-#include "core/vfs/vfs.h"
+#include "tests/lib/host.h"
 #include "tests/lib/suite.h"
 
 #include <CUnit/Basic.h>
@@ -23,52 +22,6 @@
 
 static char top[256], url[400];
 
-/* --- a volume ----------------------------------------------------------------------------------
- */
-
-static int format(const char *meta_dir, const char *bucket)
-{
-    struct setting s = {.block_kib = 64, .meta_version = 1, .dir_stats = true};
-    struct buf json = {0};
-    struct engine *e;
-    char err[400] = "";
-
-    snprintf(url, sizeof(url), "lmdb://%s?batchwrite=0", meta_dir);
-    strcpy(s.name, "filled");
-    strcpy(s.uuid, "5a8f4d2a-0b1b-4c6e-9c55-c2f1c0a1d003");
-    strcpy(s.storage, "file");
-    snprintf(s.bucket, sizeof(s.bucket), "%s/", bucket);
-    int rc = engine_open(url, &e, err, sizeof(err));
-    if (rc == 0)
-        rc = setting_print(&s, &json);
-    if (rc == 0)
-        rc = store_format(&s, err, sizeof(err));
-    if (rc == 0)
-        rc = e->ops->format(e, &json, false);
-    if (rc != 0)
-        fprintf(stderr, "format: %s\n", err);
-    if (rc == 0)
-        e->ops->close(e);
-    buf_free(&json);
-    return rc;
-}
-
-static struct vfs *mount_volume(void)
-{
-    char cache[300], err[400];
-    struct vfs *v = NULL;
-    snprintf(cache, sizeof(cache), "%s/cache", top);
-    struct config c = {.meta = url, .prefix = (char *)"/jfs", .cache_dir = cache};
-    if (vfs_mount(&c, &v, err, sizeof(err)) != 0)
-        fprintf(stderr, "mount: %s\n", err);
-    return v;
-}
-
-static struct vfs_loc at(const char *path)
-{
-    return (struct vfs_loc){.base = INO_ROOT, .path = path};
-}
-
 /* A file's bytes follow from its birth name, which it keeps in its first bytes. */
 static size_t content(unsigned id, uint8_t *out)
 {
@@ -84,7 +37,7 @@ static size_t content(unsigned id, uint8_t *out)
 
 static int put(struct vfs *v, const char *name, unsigned id, uint8_t *scratch)
 {
-    struct vfs_loc loc = at(name);
+    struct vfs_loc loc = *at(name);
     struct vfs_fd f;
     size_t n = content(id, scratch);
     int fd = vfs_open(v, &loc, O_CREAT | O_EXCL | O_WRONLY, 0644, &f);
@@ -107,7 +60,7 @@ enum state { ABSENT, EMPTY, WHOLE, HALF };
 static enum state look(struct vfs *v, const char *name, unsigned id)
 {
     static uint8_t want[LONGEST + 16], got[LONGEST + 64];
-    struct vfs_loc loc = at(name);
+    struct vfs_loc loc = *at(name);
     struct vfs_fd f;
     size_t n = content(id, want), have = 0;
     int fd = vfs_open(v, &loc, O_RDONLY, 0, &f);
@@ -156,16 +109,6 @@ static unsigned check_all(struct vfs *v, unsigned end)
     return wrong;
 }
 
-static void fsck_is_clean(void)
-{
-    char cmd[1200];
-    const char *b = getenv("B") != NULL ? getenv("B") : "build";
-    snprintf(cmd, sizeof(cmd),
-             "%s/jfspre fsck '%s' >%s/fsck.log 2>&1 || { cat %s/fsck.log; exit 1; }", b, url, top,
-             top);
-    CU_ASSERT_EQUAL(system(cmd), 0);
-}
-
 /* --- full disks
  * ------------------------------------------------------------------------------------ */
 
@@ -178,11 +121,13 @@ static void fill(const char *meta, const char *bucket)
     int rc = 0;
 
     memset(known, 0, sizeof(known));
-    CU_ASSERT_EQUAL_FATAL(format(meta, bucket), 0);
-    struct vfs *v = mount_volume();
+    snprintf(url, sizeof(url), "lmdb://%s?batchwrite=0", meta);
+    struct setting s = host_setting(bucket);
+    CU_ASSERT_EQUAL_FATAL(host_format(url, &s), 0);
+    struct vfs *v = host_mount(url, top, "cache");
     for (int i = 0; i < 3; i++) {
         snprintf(name, sizeof(name), "d%d", i);
-        struct vfs_loc loc = at(name);
+        struct vfs_loc loc = *at(name);
         CU_ASSERT_EQUAL_FATAL(vfs_mkdir(v, &loc, 0755), 0);
     }
     for (id = 1; id < 60000 && rc == 0; id++) {
@@ -201,7 +146,7 @@ static void fill(const char *meta, const char *bucket)
     CU_ASSERT_EQUAL(mount("none", fifo, "tmpfs", MS_REMOUNT, "size=64m"), 0);
     for (unsigned k = 1; k <= 10; k++) {
         name_of(k, name);
-        struct vfs_loc loc = at(name);
+        struct vfs_loc loc = *at(name);
         CU_ASSERT_EQUAL(vfs_unlink(v, &loc), 0);
         known[k] = GONE;
     }
@@ -211,7 +156,7 @@ static void fill(const char *meta, const char *bucket)
     known[60001] = THERE;
     CU_ASSERT_EQUAL(check_all(v, 60002), 0);
     vfs_unmount(v);
-    fsck_is_clean();
+    CU_ASSERT(host_is_clean(url));
 }
 
 static void quiet(enum log_level level, const char *line)

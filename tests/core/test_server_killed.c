@@ -349,8 +349,7 @@ static void end(struct run *r)
 
 static void finish(struct run *r)
 {
-    scratch_remove(r->vol.cache);
-    scratch_remove(r->vol.store);
+    scratch_remove(r->vol.dir);
     server_free(r->s);
 }
 

@@ -5,7 +5,7 @@
 
 #include "core/meta/board.h"
 #include "core/meta/engine.h"
-#include "core/store/store.h"
+#include "tests/lib/host.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -19,8 +19,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define UUID "77a5a1d2-0c1f-4b53-8d0e-3f5c2b9e6d10"
-
 static uint64_t seed;
 
 static uint32_t draw(uint32_t n)
@@ -32,41 +30,18 @@ static uint32_t draw(uint32_t n)
 void crash_volume_at(struct crash_volume *vol, const char *url, const char *dir)
 {
     snprintf(vol->url, sizeof(vol->url), "%s", url);
-    snprintf(vol->store, sizeof(vol->store), "%s/store/", dir);
-    snprintf(vol->cache, sizeof(vol->cache), "%s/cache", dir);
+    snprintf(vol->dir, sizeof(vol->dir), "%s", dir);
 }
 
 struct vfs *crash_volume_mount(const struct crash_volume *vol)
 {
-    char err[400];
-    struct vfs *v = NULL;
-    struct config c = {
-        .meta = (char *)vol->url, .prefix = (char *)"/jfs", .cache_dir = (char *)vol->cache};
-    if (vfs_mount(&c, &v, err, sizeof(err)) < 0)
-        fprintf(stderr, "mount: %s\n", err);
-    return v;
+    return host_mount(vol->url, vol->dir, "cache");
 }
 
 struct vfs *crash_volume_new(const struct crash_volume *vol)
 {
-    struct setting s = {.block_kib = 64, .meta_version = 1, .dir_stats = true};
-    struct buf json = {0};
-    struct engine *e = NULL;
-    char err[400] = "";
-    strcpy(s.name, "crash");
-    strcpy(s.uuid, UUID);
-    strcpy(s.storage, "file");
-    strcpy(s.compression, "none");
-    strcpy(s.min_client, "1.1.0-A");
-    snprintf(s.bucket, sizeof(s.bucket), "%s", vol->store);
-    if (engine_open(vol->url, &e, err, sizeof(err)) < 0 || setting_print(&s, &json) < 0 ||
-        store_format(&s, err, sizeof(err)) < 0 || e->ops->format(e, &json, false) < 0) {
-        fprintf(stderr, "format: %s %s\n", err, e != NULL ? e->ops->error(e) : "");
-        return NULL;
-    }
-    e->ops->close(e);
-    buf_free(&json);
-    return crash_volume_mount(vol);
+    struct setting s = host_setting(vol->dir);
+    return host_format(vol->url, &s) == 0 ? crash_volume_mount(vol) : NULL;
 }
 
 /* What `jfspre fsck` says: nothing but blocks that a killed writer stored and never named. */
@@ -79,7 +54,8 @@ bool crash_is_clean(const struct crash_volume *vol)
              vol->url);
     FILE *f = popen(cmd, "r");
     while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
-        if (strncmp(line, "warning: leak", 13) == 0 || strncmp(line, "crash: ", 7) == 0)
+        if (strncmp(line, "warning: leak", 13) == 0 ||
+            strncmp(line, VOLUME_NAME ": ", strlen(VOLUME_NAME ": ")) == 0)
             continue;
         fprintf(stderr, "fsck: %s", line);
         clean = false;
@@ -173,7 +149,7 @@ static bool any_pending(const struct crash_volume *vol)
     struct board *b;
     bool found = false;
 
-    snprintf(dir, sizeof(dir), "%s/" UUID ".%u", vol->cache, (unsigned)geteuid());
+    snprintf(dir, sizeof(dir), "%s/cache/" VOLUME_UUID ".%u", vol->dir, (unsigned)geteuid());
     if (board_open(dir, &b, err, sizeof(err)) < 0)
         return false;
     for (uint32_t n = 0; n < BOARD_QUEUES; n++)

@@ -10,9 +10,9 @@
 
 #define CRASH_WRITERS 4 /* at most */
 
-/* Metadata, store and staging of a volume; the latter two in `dir`. */
+/* Metadata of a volume, and where its blocks and its one host are. */
 struct crash_volume {
-    char url[400], store[400], cache[400];
+    char url[400], dir[400];
 };
 void crash_volume_at(struct crash_volume *vol, const char *url, const char *dir);
 struct vfs *crash_volume_new(const struct crash_volume *vol); /* formats and mounts; NULL: said */

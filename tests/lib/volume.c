@@ -38,18 +38,28 @@ static struct buf json_of(const struct setting *v)
     return json;
 }
 
-void volume_format(struct server *s, int db, const struct setting *v)
+int volume_format_at(const char *url, const struct setting *v, char *err, size_t errlen)
 {
     struct buf json = json_of(v);
-    struct engine *e;
+    struct engine *e = NULL;
+    int rc = engine_open(url, &e, err, errlen);
+
+    if (rc == 0)
+        rc = e->ops->format(e, &json, v->trash_days > 0);
+    if (rc < 0 && e != NULL)
+        snprintf(err, errlen, "%s", e->ops->error(e));
+    if (e != NULL)
+        e->ops->close(e);
+    buf_free(&json);
+    return rc;
+}
+
+void volume_format(struct server *s, int db, const struct setting *v)
+{
     char err[512];
 
-    if (engine_open(server_url(s, db), &e, err, sizeof(err)) < 0)
+    if (volume_format_at(server_url(s, db), v, err, sizeof(err)) < 0)
         fatal("format", err);
-    if (e->ops->format(e, &json, v->trash_days > 0) < 0)
-        fatal("format", e->ops->error(e));
-    e->ops->close(e);
-    buf_free(&json);
 }
 
 void volume_set(struct server *s, int db, const struct setting *v, const char *more)

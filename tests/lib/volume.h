@@ -13,6 +13,8 @@
 
 /* A setting that this build takes: storage file, 4 MiB blocks, dir stats, trash as given. */
 struct setting volume_setting(const char *bucket, int trash_days);
+/* Formats the metadata at a URL of either engine.  0, or -errno with one line in err. */
+int volume_format_at(const char *url, const struct setting *v, char *err, size_t errlen);
 /* Formats database db of the server.  Ends the program when that fails. */
 void volume_format(struct server *s, int db, const struct setting *v);
 /* Replaces `setting` whatever it was.  more: a further member, "\"ChangeLog\": true", or NULL. */
