@@ -14,6 +14,7 @@
 
 #include <sched.h>
 #include <stdarg.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 /* Is there anything that a call on numbers has to look at? */
@@ -266,6 +267,29 @@ EXPORT int lockf(int fd, int cmd, off_t len)
     if (fdtab_may(fd) && !guard_inside() && keep_locks(fd) != 0)
         return -1;
     int rc = REAL(lockf)(fd, cmd, len);
+    if (rc == 0)
+        heard();
+    return rc;
+}
+
+/* The lock belongs to the open file description: it must be this descriptor's alone. */
+SLOW int flock_ours(int fd, int op)
+{
+    struct vfs_fd f;
+    struct guard g;
+
+    if (fdtab_get(fd, &f)) {
+        guard_enter(&g);
+        vfs_settle(volume_if_any(), &f);
+        guard_leave(&g);
+    }
+    return REAL(flock)(fd, op);
+}
+
+EXPORT int flock(int fd, int op)
+{
+    tell_others();
+    int rc = fdtab_may(fd) && !guard_inside() ? ROOM(flock_ours, fd, op) : REAL(flock)(fd, op);
     if (rc == 0)
         heard();
     return rc;

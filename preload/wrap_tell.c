@@ -100,10 +100,6 @@ HEAR(ssize_t, msgrcv, (int q, void *msg, size_t len, long type, int flags), (q, 
 BOTH(int, semop, (int set, struct sembuf *op, size_t n), (set, op, n), true)
 BOTH(int, semtimedop, (int set, struct sembuf *op, size_t n, const struct timespec *t), (set, op, n, t), true)
 
-/* --- locks (fcntl and lockf: wrap_fd.c) ------------------------------------------------------- */
-
-BOTH(int, flock, (int fd, int op), (fd, op), true)
-
 /* --- the end of children ---------------------------------------------------------------------- */
 
 HEAR(pid_t, wait, (int *status), (status), rc > 0)

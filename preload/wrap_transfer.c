@@ -231,6 +231,25 @@ static bool refuses(int fd, unsigned long request, const void *arg, long *rc)
     }
 }
 
+/* What these ask or change is the open file description's. */
+static bool is_about_description(unsigned long request)
+{
+    return request == FIONREAD || request == FIONBIO || request == FIOASYNC;
+}
+
+SLOW int ioctl_settled(int fd, unsigned long request, void *arg)
+{
+    struct vfs_fd f;
+    struct guard g;
+
+    if (!guard_inside() && fdtab_get(fd, &f)) {
+        guard_enter(&g);
+        vfs_settle(volume_if_any(), &f);
+        guard_leave(&g);
+    }
+    return REAL(ioctl)(fd, request, arg);
+}
+
 EXPORT int ioctl(int fd, unsigned long request, ...)
 {
     va_list ap;
@@ -241,5 +260,7 @@ EXPORT int ioctl(int fd, unsigned long request, ...)
     va_end(ap);
     if (atomic_load_explicit(&fdtab_any, memory_order_relaxed) && refuses(fd, request, arg, &rc))
         return (int)to_libc(rc);
+    if (is_about_description(request) && fdtab_may(fd))
+        return ROOM(ioctl_settled, fd, request, arg);
     return REAL(ioctl)(fd, request, arg);
 }

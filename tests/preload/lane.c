@@ -4,6 +4,7 @@
 
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -38,6 +39,7 @@ static void by_this_process(void)
 {
     const char *volatile nowhere = NULL;
     char buf[32] = "";
+    int one = 1;
     struct iovec two[2] = {{"a", 1}, {"bc", 2}};
     int fd, other;
 
@@ -117,6 +119,16 @@ static void by_this_process(void)
     fd = begun(O_WRONLY);
     SHOW(flock(fd, LOCK_EX | LOCK_NB));
     end("flock", fd);
+    fd = begun(O_WRONLY);
+    SHOW(ioctl(fd, FIONBIO, &one));
+    end("ioctl", fd);
+    fd = begun(O_WRONLY);
+    SHOW(fcntl(fd, F_GETFL) & O_NONBLOCK); /* of another file */
+    SHOW(fcntl(fd, F_SETFL, O_NONBLOCK));
+    end("fcntl", fd);
+    fd = begun(O_WRONLY);
+    SHOW(fcntl(fd, F_GETFL) & O_NONBLOCK);
+    end("behind it", fd);
     fd = begun(O_WRONLY);
     SHOW(fcntl(fd, F_SETFL, O_APPEND));
     SHOW(lseek(fd, 0, SEEK_SET));

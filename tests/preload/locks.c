@@ -3,13 +3,15 @@
 
 #include <sys/file.h>
 
+static const char *name = "file";
+
 /* In a child of its own: can the byte be locked? */
 static void try_lock(const char *what, int cmd, off_t at)
 {
     fflush(stdout);
     pid_t pid = fork();
     if (pid == 0) {
-        int fd = open("file", O_RDWR);
+        int fd = open(name, O_RDWR);
         struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = 1};
         int rc = cmd == 0 ? flock(fd, LOCK_EX | LOCK_NB) : fcntl(fd, cmd, &l);
         printf("%s: %s\n", what, rc == 0 ? "free" : errno == EAGAIN ? "held" : strerror(errno));
@@ -83,5 +85,20 @@ int main(int argc, char **argv)
     SHOW(flock(fd, LOCK_EX | LOCK_NB));
     try_lock("flock by a reader", 0, 0);
     SHOW(close(fd));
+
+    /* new files, each locked while it is written: a lock ends with its file */
+    name = "next";
+    for (int i = 0; i < 6; i++) {
+        FD(fd, open("new", O_WRONLY | O_CREAT | O_EXCL, 0644));
+        SHOW(write(fd, "some", 4));
+        SHOW(flock(fd, LOCK_EX | LOCK_NB));
+        SHOW(close(fd));
+        SHOW(unlink("new"));
+        FD(fd, open("next", O_WRONLY | O_CREAT | O_EXCL, 0644));
+        SHOW(write(fd, "some", 4));
+        try_lock("of the file before", 0, 0);
+        SHOW(close(fd));
+        SHOW(unlink("next"));
+    }
     return 0;
 }
