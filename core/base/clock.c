@@ -34,3 +34,11 @@ uint64_t clock_mono_ms(void)
 {
     return clock_mono_ns() / 1000000;
 }
+
+uint64_t clock_coarse_ms(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}

@@ -77,17 +77,12 @@ void shared_mutex_init(pthread_mutex_t *m)
     pthread_mutexattr_destroy(&a);
 }
 
-static int taken(pthread_mutex_t *m, int rc)
+int shared_taken(pthread_mutex_t *m, int rc)
 {
     if (rc != EOWNERDEAD)
         return -rc;
     pthread_mutex_consistent(m);
     return 1;
-}
-
-int shared_lock(pthread_mutex_t *m)
-{
-    return taken(m, pthread_mutex_lock(m));
 }
 
 int shared_lock_for(pthread_mutex_t *m, unsigned ms)
@@ -100,5 +95,5 @@ int shared_lock_for(pthread_mutex_t *m, unsigned ms)
         end.tv_sec++;
         end.tv_nsec -= 1000000000;
     }
-    return taken(m, pthread_mutex_timedlock(m, &end));
+    return shared_taken(m, pthread_mutex_timedlock(m, &end));
 }

@@ -27,9 +27,14 @@ int shared_map(const char *path, size_t bytes, size_t backed, int (*lay_out)(voi
  * like. */
 int shared_back(const char *path, void *at, size_t from, size_t to);
 
-void shared_mutex_init(pthread_mutex_t *m); /* robust, process-shared */
+void shared_mutex_init(pthread_mutex_t *m);   /* robust, process-shared */
+int shared_taken(pthread_mutex_t *m, int rc); /* what follows, of pthread_mutex_lock()'s answer */
 /* 0; 1: its last holder was killed, look at what it guards; -errno. */
-int shared_lock(pthread_mutex_t *m);
+static inline int shared_lock(pthread_mutex_t *m)
+{
+    int rc = pthread_mutex_lock(m);
+    return rc == 0 ? 0 : shared_taken(m, rc);
+}
 /* The same, waiting at most ms: -ETIMEDOUT. */
 int shared_lock_for(pthread_mutex_t *m, unsigned ms);
 

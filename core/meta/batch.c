@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SETTING_BELIEVED_NS UINT64_C(12000000000)
+#define SETTING_BELIEVED_MS 12000
 
 static void init_sync(struct batch *b)
 {
@@ -92,7 +92,7 @@ void batch_after_fork(struct batch *b)
     b->oldest_ms = b->group_ms = b->fresh_slice = 0;
     b->changes = b->retries = 0;
     b->confirming = 0;
-    b->usable_until_ns = 0;
+    b->usable_until_ms = 0;
 }
 
 void batch_refresh(struct batch *b, const struct op_env *env, const struct op_result *usage)
@@ -110,7 +110,7 @@ void batch_refresh(struct batch *b, const struct op_env *env, const struct op_re
             (env->inodes == 0 || inodes + 10000 < env->inodes);
         b->usage_at_ms = clock_mono_ms();
     }
-    b->usable_until_ns = clock_mono_ns() + SETTING_BELIEVED_NS;
+    b->usable_until_ms = clock_mono_ms() + SETTING_BELIEVED_MS;
     pthread_mutex_unlock(&b->known);
 }
 
@@ -119,9 +119,8 @@ bool batch_enter(struct batch *b)
     if (b == NULL || !b->params->batchwrite || b->trouble < 0)
         return false;
     pthread_mutex_lock(&b->known);
-    uint64_t now = clock_mono_ns();
-    if (now < b->usable_until_ns) {
-        overlay_set_now(b->overlay, now);
+    if (clock_coarse_ms() < b->usable_until_ms) {
+        overlay_begin_call(b->overlay);
         return true;
     }
     pthread_mutex_unlock(&b->known);
@@ -130,7 +129,7 @@ bool batch_enter(struct batch *b)
 
 void batch_leave(struct batch *b)
 {
-    overlay_set_now(b->overlay, 0);
+    overlay_end_call(b->overlay);
     pthread_mutex_unlock(&b->known);
 }
 

@@ -59,7 +59,7 @@ struct batch {
     uint64_t early;            /* changes acknowledged early, ever */
     uint32_t changes;          /* changes in all, as far as FIRST_SYNC goes */
     _Atomic uint64_t input_ns; /* what was told before is older than input of the program */
-    uint64_t usable_until_ns;  /* the setting is believed until then */
+    uint64_t usable_until_ms;  /* the setting is believed until then */
     bool may_grow;             /* no limit and no quota is near */
     uint64_t usage_at_ms;      /* when that was asked; 0: never */
     struct op_env env;

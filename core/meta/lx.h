@@ -101,8 +101,9 @@ int lx_new_dir_stats(struct lx *x, uint64_t ino);
 /* --- lx_perm.c (lib_perm, lib_acl) --------------------------------------------------------------
  */
 
+bool lx_has_group(const struct op_cred *c, uint32_t gid);
 bool lx_in_group(const struct lx *x, uint32_t gid);
-bool lx_may(struct lx *x, const struct attr *a, uint32_t mask);
+bool lx_may(const struct lx *x, const struct attr *a, uint32_t mask);
 bool lx_sticky(const struct lx *x, const struct attr *dir, const struct attr *a);
 int lx_may_remove(struct lx *x, uint64_t dir, const struct attr *d, const struct attr *a);
 bool lx_may_link(struct lx *x, const struct attr *a);

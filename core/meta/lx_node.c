@@ -39,12 +39,10 @@ int lx_must_be_free(struct lx *x, const struct lx_walk *w, bool is_dir)
 uint16_t meta_new_mode(const struct op_cred *cred, const struct attr *dir, uint8_t type,
                        uint16_t mode, uint16_t umask)
 {
-    const struct op op = {.cred = *cred};
-    const struct lx x = {.op = &op};
     bool setgid = (dir->mode & S_ISGID) != 0;
     if (setgid && type == TYPE_DIRECTORY)
         mode |= S_ISGID;
-    else if (setgid && (mode & 02010) == 02010 && cred->uid != 0 && !lx_in_group(&x, dir->gid))
+    else if (setgid && (mode & 02010) == 02010 && cred->uid != 0 && !lx_has_group(cred, dir->gid))
         mode &= (uint16_t)~S_ISGID; /* the kernel looks at the mode before the umask */
     return mode & (uint16_t)~umask;
 }

@@ -8,9 +8,8 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-bool lx_in_group(const struct lx *x, uint32_t gid)
+bool lx_has_group(const struct op_cred *c, uint32_t gid)
 {
-    const struct op_cred *c = &x->op->cred;
     if (c->gid == gid)
         return true;
     for (uint16_t i = 0; i < c->ngroups; i++) {
@@ -20,23 +19,26 @@ bool lx_in_group(const struct lx *x, uint32_t gid)
     return false;
 }
 
-bool lx_may(struct lx *x, const struct attr *a, uint32_t mask)
+bool lx_in_group(const struct lx *x, uint32_t gid)
 {
-    if (x->op->cred.uid == 0)
-        return (mask & 1) == 0 || a->type == TYPE_DIRECTORY || (a->mode & 0111) != 0;
-    uint32_t mode = a->mode;
-    if (x->op->cred.uid == a->uid)
-        mode >>= 6;
-    else if (lx_in_group(x, a->gid))
-        mode >>= 3;
-    return (mode & mask) == mask;
+    return lx_has_group(&x->op->cred, gid);
 }
 
 bool meta_may(const struct op_cred *cred, const struct attr *a, uint32_t mask)
 {
-    const struct op op = {.cred = *cred};
-    struct lx x = {.op = &op};
-    return lx_may(&x, a, mask);
+    if (cred->uid == 0)
+        return (mask & 1) == 0 || a->type == TYPE_DIRECTORY || (a->mode & 0111) != 0;
+    uint32_t mode = a->mode;
+    if (cred->uid == a->uid)
+        mode >>= 6;
+    else if (lx_has_group(cred, a->gid))
+        mode >>= 3;
+    return (mode & mask) == mask;
+}
+
+bool lx_may(const struct lx *x, const struct attr *a, uint32_t mask)
+{
+    return meta_may(&x->op->cred, a, mask);
 }
 
 bool lx_sticky(const struct lx *x, const struct attr *dir, const struct attr *a)

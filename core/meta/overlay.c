@@ -35,7 +35,8 @@ struct overlay {
     struct dentry **entries;
     size_t node_buckets, entry_buckets, n_nodes, n_entries;
     uint64_t last_listing;
-    uint64_t now_ns;    /* 0: ask the clock */
+    bool in_call;
+    uint64_t now_ns;    /* of the call; 0: not asked for yet */
     struct node *free;  /* to be used again, by `next` */
     struct nodes *made; /* what all of them are in */
 };
@@ -120,14 +121,24 @@ void overlay_free(struct overlay *o)
     free(o);
 }
 
-uint64_t overlay_now(const struct overlay *o)
+uint64_t overlay_now(struct overlay *o)
 {
-    return o->now_ns != 0 ? o->now_ns : clock_mono_ns();
+    if (!o->in_call)
+        return clock_mono_ns();
+    if (o->now_ns == 0)
+        o->now_ns = clock_mono_ns();
+    return o->now_ns;
 }
 
-void overlay_set_now(struct overlay *o, uint64_t now_ns)
+void overlay_begin_call(struct overlay *o)
 {
-    o->now_ns = now_ns;
+    o->in_call = true;
+    o->now_ns = 0;
+}
+
+void overlay_end_call(struct overlay *o)
+{
+    o->in_call = false;
 }
 
 /* --- nodes ------------------------------------------------------------------------------------ */
@@ -269,9 +280,11 @@ void overlay_set_target(struct node *n, const char *target, size_t len)
 
 /* --- entries ---------------------------------------------------------------------------------- */
 
+/* The last byte is only added, so that numbered names lie side by side. */
 static uint32_t hash_name(uint64_t listing, const char *name, size_t len)
 {
     uint64_t h = listing * UINT64_C(0x9e3779b97f4a7c15) + len;
+    uint8_t last = len > 0 ? (uint8_t)name[--len] : 0;
     for (; len >= 8; name += 8, len -= 8) {
         uint64_t w;
         memcpy(&w, name, 8);
@@ -281,7 +294,7 @@ static uint32_t hash_name(uint64_t listing, const char *name, size_t len)
     for (; len > 0; name++, len--)
         h = (h ^ (uint8_t)*name) * UINT64_C(0x100000001b3);
     h *= UINT64_C(0xc4ceb9fe1a85ec53);
-    return (uint32_t)(h >> 32);
+    return (uint32_t)(h >> 32) + last;
 }
 
 static struct dentry **find_entry(struct overlay *o, uint64_t listing, uint32_t hash,

@@ -47,10 +47,11 @@ int overlay_new(struct board *b, struct overlay **out);
 void overlay_free(struct overlay *o);
 void overlay_clear(struct overlay *o);
 
-/* The time that knowledge is as old as: the clock, but of a call that set it, read once for all it
- * learns and believes.  0: the clock again. */
-uint64_t overlay_now(const struct overlay *o);
-void overlay_set_now(struct overlay *o, uint64_t now_ns);
+/* The monotonic clock, in ns: how old knowledge is.  Between begin and end it stands still, so that
+ * a call reads it at most once for all that it learns and believes. */
+uint64_t overlay_now(struct overlay *o);
+void overlay_begin_call(struct overlay *o);
+void overlay_end_call(struct overlay *o);
 
 /* NULL: not known, or not any more.  Valid until the next call that is not a look-up. */
 struct node *overlay_node(struct overlay *o, uint64_t ino);

@@ -4,7 +4,6 @@
 #include "core/meta/queue_internal.h"
 
 #include "core/base/clock.h"
-#include "core/base/shared.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -229,9 +228,8 @@ static void repair(struct queue *q)
     queue_count_waiting(q);
 }
 
-int queue_lock(struct queue *q)
+int queue_locked(struct queue *q, int rc)
 {
-    int rc = shared_lock(&q->p->lock);
     if (rc == 1)
         repair(q);
     return rc < 0 ? rc : 0;

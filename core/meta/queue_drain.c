@@ -4,7 +4,6 @@
 #include "core/meta/queue_internal.h"
 
 #include "core/base/clock.h"
-#include "core/base/shared.h"
 
 #include <errno.h>
 #include <fcntl.h>

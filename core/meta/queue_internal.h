@@ -4,6 +4,7 @@
 #ifndef JFSPRE_CORE_META_QUEUE_INTERNAL_H
 #define JFSPRE_CORE_META_QUEUE_INTERNAL_H
 
+#include "core/base/shared.h"
 #include "core/format/record.h"
 #include "core/meta/queue.h"
 
@@ -67,7 +68,14 @@ struct queue {
     struct queue_page *p;
 };
 
-int queue_lock(struct queue *q); /* 0 or -errno; what a killed process left half done is undone */
+int queue_locked(struct queue *q, int rc); /* after shared_lock(): repairs, or -errno */
+
+/* 0 or -errno; what a killed process left half done is undone. */
+static inline int queue_lock(struct queue *q)
+{
+    int rc = shared_lock(&q->p->lock);
+    return rc == 0 ? 0 : queue_locked(q, rc);
+}
 
 static inline void queue_unlock(struct queue *q)
 {

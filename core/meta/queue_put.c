@@ -6,8 +6,6 @@
  */
 #include "core/meta/queue_internal.h"
 
-#include "core/base/shared.h"
-
 #include <errno.h>
 #include <string.h>
 
