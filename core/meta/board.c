@@ -4,6 +4,7 @@
 #include "core/meta/board.h"
 
 #include "core/base/clock.h"
+#include "core/base/process.h"
 #include "core/base/shared.h"
 
 #include <errno.h>
@@ -242,7 +243,7 @@ static bool claim(struct board *b, uint32_t at, uint64_t old, uint64_t mine)
 /* The first free one, so that who looks has few to look at; then those of the killed. */
 uint32_t board_begin_asking(struct board *b, const char *name, size_t len)
 {
-    uint64_t pid = (uint64_t)getpid(), begun = clock_mono_ms();
+    uint64_t pid = (uint64_t)process_id(), begun = clock_mono_ms();
     uint64_t mine = pid << 32 | (name != NULL ? hash_of(name, len) : ANY_NAME);
 
     for (uint32_t i = 0;; i++) {
@@ -265,7 +266,7 @@ uint32_t board_begin_asking(struct board *b, const char *name, size_t len)
 void board_end_asking(struct board *b, uint32_t ticket)
 {
     uint64_t one = atomic_load(&b->page->asking[ticket]);
-    if (one >> 32 == (uint64_t)getpid())
+    if (one >> 32 == (uint64_t)process_id())
         atomic_compare_exchange_strong(&b->page->asking[ticket], &one, 0);
 }
 

@@ -7,6 +7,7 @@
 #include "core/meta/queue_internal.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 /* --- appending -------------------------------------------------------------------------------- */
@@ -126,6 +127,10 @@ int queue_put(struct queue *q, const struct op *op, struct queue_packer *pk, str
     queue_unlock(q);
     return rc;
 }
+
+_Static_assert(offsetof(struct op, content) > offsetof(struct op, data_len) &&
+                   offsetof(struct op, pack) > offsetof(struct op, data_len),
+               "what a fold changes is behind data_len");
 
 static int fold_locked(struct queue *q, const struct queue_ref *ref,
                        const struct op_content *content, struct queue_packer *pk,

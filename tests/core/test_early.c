@@ -5,6 +5,7 @@
  */
 #include "core/vfs/vfs.h"
 
+#include "core/meta/board.h"
 #include "core/metrics/metrics.h"
 #include "core/op/op.h"
 #include "tests/lib/host.h"
@@ -424,9 +425,47 @@ static void test_long_directory(void)
     end();
 }
 
+/* What nobody else can have seen is changed without a mark, and the last change counts. */
+static void test_folded(void)
+{
+    char url[400], dir[400], err[400];
+    struct vfs_fd f;
+    struct vfs_stat st;
+    struct board *b;
+    begin();
+    snprintf(url, sizeof url, "%s&batch_interval=60s", server_url(server, 0));
+    struct vfs *v = host_mount(url, server_dir(server), "cache-c");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(v);
+    vfs_set_umask(v, 0);
+    CU_ASSERT_EQUAL(vfs_mkdir(v, at("/one"), 0755), 0);
+    CU_ASSERT_EQUAL(vfs_mkdir(v, at("/two"), 0755), 0);
+    int fd = vfs_open(v, at("/two/f"), O_WRONLY | O_CREAT, 0600, &f);
+    CU_ASSERT_FATAL(fd >= 0);
+    CU_ASSERT_EQUAL(vfs_close(v, fd, &f), 0);
+    snprintf(dir, sizeof dir, "%s/cache-c/" VOLUME_UUID ".%u", server_dir(server),
+             (unsigned)geteuid());
+    CU_ASSERT_EQUAL_FATAL(board_open(dir, &b, err, sizeof err), 0);
+    uint64_t before = board_now(b);
+    for (unsigned i = 0; i < 20; i++) { /* every second one changes nothing */
+        struct vfs_setattr s = {.set = SET_MODE, .mode = 0600 + i / 2};
+        CU_ASSERT_EQUAL(vfs_setattr(v, at("/two/f"), false, &s), 0);
+    }
+    CU_ASSERT_EQUAL(board_now(b), before);
+    CU_ASSERT_EQUAL(vfs_flush(v), 0);
+    CU_ASSERT_EQUAL(vfs_stat(there, at("/two/f"), 0, &st), 0);
+    CU_ASSERT_EQUAL(st.attr.mode & 07777, 0611);
+    struct vfs_setattr s = {.set = SET_MODE, .mode = 0640};
+    CU_ASSERT_EQUAL(vfs_setattr(v, at("/two/f"), false, &s), 0);
+    CU_ASSERT(board_now(b) > before); /* others know it now */
+    board_close(b);
+    vfs_unmount(v);
+    end();
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
+        {"changes of what nobody has seen", test_folded},
         {"extended attributes of own files", test_xattrs_of_own},
         {"extended attributes of others' files", test_xattrs_of_others},
         {"files ahead", test_files_ahead},

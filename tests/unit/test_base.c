@@ -186,6 +186,10 @@ static void test_clock(void)
     b = clock_now();
     CU_ASSERT(b.sec != a.sec || b.nsec != a.nsec);
     CU_ASSERT(clock_mono_ms() > m);
+    uint64_t coarse = clock_coarse_ms();
+    CU_ASSERT(coarse <= clock_mono_ms());
+    while (clock_coarse_ms() == coarse) /* it moves */
+        continue;
 }
 
 /* --- config ----------------------------------------------------------------------------------- */

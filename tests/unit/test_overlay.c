@@ -3,6 +3,8 @@
  * another process's mark.
  */
 #include "core/meta/overlay.h"
+
+#include "core/base/clock.h"
 #include "tests/lib/scratch.h"
 #include "tests/lib/suite.h"
 
@@ -72,6 +74,49 @@ static void test_nodes(void)
     overlay_forget(known, 5);
     overlay_forget(known, 5);
     CU_ASSERT_PTR_NULL(overlay_node(known, 5));
+    end();
+}
+
+/* What one was known to have is not the next one's; many of them, forgotten and learned again. */
+static void test_used_again(void)
+{
+    enum { MANY = 3000 };
+    size_t wrong = 0;
+    begin();
+    for (int round = 0; round < 3; round++) {
+        for (uint64_t i = 0; i < MANY; i++) {
+            struct node *n = learn(100 + i * (round == 1 ? 4096 : 1), TYPE_FILE, i);
+            wrong += n->target != NULL || n->records_ns != 0 || n->is_mine || n->a.length != i;
+            overlay_set_target(n, "target", 6);
+            overlay_set_records(n, "records", 7);
+            n->is_mine = true;
+        }
+        for (uint64_t i = 0; i < MANY; i++) {
+            uint64_t ino = 100 + i * (round == 1 ? 4096 : 1);
+            struct node *n = overlay_node(known, ino);
+            wrong += n == NULL || n->ino != ino || n->a.length != i;
+            if (round < 2)
+                overlay_forget(known, ino);
+            wrong += round < 2 && overlay_node(known, ino) != NULL;
+        }
+    }
+    CU_ASSERT_EQUAL(wrong, 0);
+    end();
+}
+
+/* Within a call the clock stands still. */
+static void test_calls(void)
+{
+    begin();
+    overlay_begin_call(known);
+    uint64_t now = overlay_now(known);
+    for (uint64_t ms = clock_mono_ms(); clock_mono_ms() <= ms + 1;)
+        continue;
+    CU_ASSERT_EQUAL(overlay_now(known), now);
+    CU_ASSERT_EQUAL(learn(5, TYPE_FILE, 7)->told_ns, now);
+    overlay_end_call(known);
+    CU_ASSERT(overlay_now(known) > now);
+    CU_ASSERT(learn(5, TYPE_FILE, 7)->told_ns > now);
     end();
 }
 
@@ -168,7 +213,8 @@ static void test_many(void)
 int main(void)
 {
     CU_TestInfo tests[] = {
-        {"nodes", test_nodes},     {"marked elsewhere", test_marked_elsewhere},
+        {"nodes", test_nodes},     {"used again", test_used_again},
+        {"calls", test_calls},     {"marked elsewhere", test_marked_elsewhere},
         {"entries", test_entries}, {"listings", test_listings},
         {"many", test_many},       CU_TEST_INFO_NULL,
     };
