@@ -139,6 +139,13 @@ void meta_input(struct meta *m)
         m->batch->input_ns = clock_mono_ns();
 }
 
+void batch_discard(struct batch *b, struct queue *q)
+{
+    uint64_t id = b->hooks.discard != NULL ? queue_orphan(q) : 0;
+    if (id != 0 && b->hooks.discard(b->hooks.ctx, id) == 0)
+        queue_orphan_gone(q, id);
+}
+
 struct queue *batch_queue(struct batch *b)
 {
     if (b->queue != NULL || b->no_queue)
@@ -148,6 +155,8 @@ struct queue *batch_queue(struct batch *b)
         b->no_queue = true;
         log_once(LOG_WARN, "no queue for pending changes (%s): each is sent at once",
                  strerror(-rc));
+    } else {
+        batch_discard(b, b->queue);
     }
     return b->queue;
 }

@@ -164,6 +164,8 @@ bool batch_enter(struct batch *b);
 void batch_leave(struct batch *b);
 /* This process's queue, claimed if need be.  Locked. */
 struct queue *batch_queue(struct batch *b);
+/* The pack that a killed owner of q left behind goes. */
+void batch_discard(struct batch *b, struct queue *q);
 /* The setting is young, and usage (may be NULL) the answer of OP_STATFS.  Under meta's lock. */
 void batch_refresh(struct batch *b, const struct op_env *env, const struct op_result *usage);
 void batch_free(struct batch *b); /* NULL is fine */

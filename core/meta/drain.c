@@ -312,6 +312,7 @@ static int drain_others(struct batch *b)
             continue;
         if (one == 0) {
             one = drain_queue(b, q, NULL, false);
+            batch_discard(b, q);
             queue_forget(q);
         }
         rc = rc < 0 ? rc : one;

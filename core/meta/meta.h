@@ -72,6 +72,9 @@ struct meta_hooks {
     /* The pack of slice `id` grows no more; its block is in the store when this returns 0, and
      * *size its bytes.  By any process, and again: the same answer. */
     int (*seal)(void *ctx, uint64_t id, uint32_t *size);
+    /* The pack of slice `id`, not sealed, is named by nothing and grows no more: it goes, if it is
+     * there.  0 or -errno. */
+    int (*discard)(void *ctx, uint64_t id);
     /* Nothing names the slice: its blocks go.  0 or -errno. */
     int (*drop)(void *ctx, uint64_t id, uint32_t size);
     /* Acts as the user of the staging area from true to false, in this thread. */

@@ -125,11 +125,15 @@ static uint64_t birth_of(pid_t pid)
     return at != NULL ? strtoull(at, NULL, 10) : 0;
 }
 
-static bool is_owned(const struct queue_page *p)
+static bool is_alive(const struct queue_page *p)
 {
     pid_t pid = p->owner;
-    return pid != 0 && pid != getpid() && (kill(pid, 0) == 0 || errno == EPERM) &&
-           birth_of(pid) == p->owner_birth;
+    return pid != 0 && (kill(pid, 0) == 0 || errno == EPERM) && birth_of(pid) == p->owner_birth;
+}
+
+static bool is_owned(const struct queue_page *p)
+{
+    return p->owner != getpid() && is_alive(p);
 }
 
 static int claim(struct board *b, struct queue **out)
@@ -233,4 +237,32 @@ int queue_locked(struct queue *q, int rc)
     if (rc == 1)
         repair(q);
     return rc < 0 ? rc : 0;
+}
+
+/* --- packs that were begun -------------------------------------------------------------------- */
+
+/* Locked, so an owner that lives is not within queue_put(): what it begun and did not name is for
+ * its next try. */
+uint64_t queue_orphan(struct queue *q)
+{
+    struct queue_page *p = q->p;
+    uint64_t id = 0;
+    if (p->begun == 0 || queue_lock(q) < 0)
+        return 0;
+    if (q->owned || !is_alive(p))
+        id = p->begun;
+    for (uint64_t at = p->first; id != 0 && at < p->tail; at = queue_group_at(q, at)->end)
+        if (queue_group_at(q, at)->pack == id)
+            id = p->begun = 0;
+    queue_unlock(q);
+    return id;
+}
+
+void queue_orphan_gone(struct queue *q, uint64_t id)
+{
+    if (queue_lock(q) < 0)
+        return;
+    if (q->p->begun == id)
+        q->p->begun = 0;
+    queue_unlock(q);
 }

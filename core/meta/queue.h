@@ -58,6 +58,12 @@ struct queue_packer {
     bool used; /* out: fresh is the group's now */
 };
 
+/* A pack that was begun, and whose owner was killed (or gave up) before a group named it: its file
+ * may be there.  0: there is none.  Of the own queue only between queue_claim() and the first op.
+ */
+uint64_t queue_orphan(struct queue *q);
+void queue_orphan_gone(struct queue *q, uint64_t id); /* its file is removed */
+
 /* Appends op to the open group.  A regular file's OP_MAKE gets room for one record.  pk: for an op
  * with content, which becomes its record.  -ENOSPC: no room in the queue, or in the pack: the group
  * must be cut first; what pack() answered. */

@@ -13,7 +13,7 @@
 #include <sys/types.h>
 
 /* Changes with the layout, of struct op too. */
-#define QUEUE_MAGIC (UINT64_C(0x6a66735f71753300) + sizeof(struct op))
+#define QUEUE_MAGIC (UINT64_C(0x6a66735f71753400) + sizeof(struct op))
 #define QUEUE_DATA  8192u /* offset of the first group */
 
 #define EXPECTED_REFUSED UINT64_MAX
@@ -49,6 +49,7 @@ struct queue_page {
     uint64_t next_seq; /* for the next group that is closed */
     uint64_t waiting;  /* ops from head on */
     uint64_t backed;   /* bytes of the file that have memory */
+    uint64_t begun;    /* pack that may be there and no group names yet; 0: none */
     uint64_t undo_at;
     uint32_t undo_len; /* 0: no fold is going on */
     uint8_t undo[2048];

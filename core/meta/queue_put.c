@@ -59,13 +59,20 @@ static void write_frame(struct queue_frame *f, const struct op *op, uint32_t np,
     add(at, data, data_len);
 }
 
-/* The content's record in the pack of group g, or in a new one (g NULL: no group yet).  Locked. */
-static int packed(struct queue_packer *pk, const struct op_content *c, uint64_t have,
-                  uint8_t out[RECORD_ITEM_BYTES], uint64_t *pack)
+/* The content's record in the pack `have`, or, 0, in a new one, which is `begun` until the group
+ * names it: who is killed before that leaves it to others, who come for what is pending.  Locked.
+ */
+static int packed(struct queue *q, struct queue_packer *pk, const struct op_content *c,
+                  uint64_t have, uint8_t out[RECORD_ITEM_BYTES], uint64_t *pack)
 {
     struct record r = {.id = have != 0 ? have : pk->fresh, .size = UINT32_MAX, .len = c->len};
     if (r.id == 0)
         return -EAGAIN;
+    if (have == 0) {
+        board_set_pending(q->board, q->number);
+        q->p->begun = r.id;
+        atomic_thread_fence(memory_order_release);
+    }
     int rc = pk->pack(pk->ctx, r.id, c->bytes, c->len, &r.off);
     if (rc < 0)
         return rc;
@@ -74,6 +81,14 @@ static int packed(struct queue_packer *pk, const struct op_content *c, uint64_t 
     record_encode(&r, out + 4);
     *pack = r.id;
     return 0;
+}
+
+/* A group has the pack. */
+static void named(struct queue_page *p, uint64_t pack)
+{
+    atomic_thread_fence(memory_order_release);
+    if (p->begun == pack)
+        p->begun = 0;
 }
 
 static int put(struct queue *q, const struct op *op, struct queue_packer *pk, struct queue_ref *ref)
@@ -91,7 +106,7 @@ static int put(struct queue *q, const struct op *op, struct queue_packer *pk, st
 
     int rc = queue_back_to(q, at + bytes);
     if (rc == 0 && packs)
-        rc = packed(pk, op->content, have, record, &pack);
+        rc = packed(q, pk, op->content, have, record, &pack);
     if (rc < 0)
         return rc;
     struct queue_frame *f = queue_frame_at(q, at);
@@ -113,6 +128,8 @@ static int put(struct queue *q, const struct op *op, struct queue_packer *pk, st
         g->ops++;
     }
     p->tail = at + bytes;
+    if (pack != 0)
+        named(p, pack);
     p->waiting++;
     *ref = (struct queue_ref){.group = p->open, .frame = at, .use = p->use};
     return 0;
@@ -149,7 +166,7 @@ static int fold_locked(struct queue *q, const struct queue_ref *ref,
     size_t len = (size_t)(f->bytes + f->data_at + f->op.data_len - from);
     if (len > sizeof(p->undo))
         return 0;
-    int rc = content != NULL ? packed(pk, content, g->pack, record, &pack) : 0;
+    int rc = content != NULL ? packed(q, pk, content, g->pack, record, &pack) : 0;
     if (rc < 0)
         return rc;
     memcpy(p->undo, from, len);
@@ -165,6 +182,8 @@ static int fold_locked(struct queue *q, const struct queue_ref *ref,
         f->op.pack = g->pack = pack;
     atomic_thread_fence(memory_order_release);
     p->undo_len = 0;
+    if (pack != 0)
+        named(p, pack);
     return 1;
 }
 

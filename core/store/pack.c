@@ -223,3 +223,11 @@ int packs_seal(struct packs *p, uint64_t id, uint32_t *size)
         *size = 0;
     return rc == -EAGAIN ? -EIO : rc;
 }
+
+int packs_discard(struct packs *p, uint64_t id)
+{
+    char path[PATH_MAX];
+
+    pack_path(p, id, path);
+    return unlink(path) == 0 || errno == ENOENT ? 0 : -errno;
+}

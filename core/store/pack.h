@@ -30,6 +30,8 @@ int packs_add(struct packs *p, uint64_t id, const void *bytes, uint32_t len, uin
 /* Nothing is added any more.  0: the block is in the store, *size is its and the slice's size; the
  * same however often.  -ENOENT: neither pack nor block is there; errors as of store_put_slice(). */
 int packs_seal(struct packs *p, uint64_t id, uint32_t *size);
+/* Nothing will name it, and nobody adds to it: the pack goes, if it was begun and not sealed. */
+int packs_discard(struct packs *p, uint64_t id);
 
 int packs_fd(const struct packs *p); /* kept open, or -1 */
 void packs_fd_moved(struct packs *p, int fresh);

@@ -113,6 +113,7 @@ static void begin_batching(struct vfs *v)
     if (v->packs != NULL) {
         hooks.pack = packing_add;
         hooks.seal = packing_seal;
+        hooks.discard = packing_discard;
     }
     v->batching = meta_batch(v->meta, staging_area(v->staging), &hooks, why, sizeof why) == 0;
     if (!v->batching)

@@ -49,6 +49,17 @@ int packing_seal(void *ctx, uint64_t id, uint32_t *size)
     return rc;
 }
 
+int packing_discard(void *ctx, uint64_t id)
+{
+    struct vfs *v = ctx;
+    struct staging_owner owner;
+
+    staging_enter(v->staging, &owner);
+    int rc = packs_discard(v->packs, id);
+    staging_leave(&owner);
+    return rc;
+}
+
 uint32_t packing_max(struct vfs *v)
 {
     uint32_t most = v->packs != NULL ? meta_pack_max(v->meta) : 0;

@@ -204,6 +204,7 @@ void packing_open(struct vfs *v); /* ready, but for packs */
 /* Hooks of meta; ctx is the vfs. */
 int packing_add(void *ctx, uint64_t id, const void *bytes, uint32_t len, uint32_t *off);
 int packing_seal(void *ctx, uint64_t id, uint32_t *size);
+int packing_discard(void *ctx, uint64_t id);
 uint32_t packing_max(struct vfs *v); /* bytes of a file that may be packed; 0: none may */
 /* For a file of len bytes; NULL: no memory.  Given back by the same thread. */
 void *packing_buffer(struct vfs *v, uint32_t len);

@@ -4,15 +4,22 @@
  *
  * CRASH_KILLS (1000) and CRASH_SEED (the date) choose how long and which.
  */
+#include "core/meta/batch.h"
+#include "core/vfs/vfs_internal.h"
 #include "tests/lib/crash.h"
+#include "tests/lib/host.h"
 #include "tests/lib/scratch.h"
 #include "tests/lib/server.h"
 #include "tests/lib/suite.h"
 
 #include <CUnit/Basic.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const char *const ways[] = {
@@ -39,6 +46,17 @@ static int teardown(void)
     return 0;
 }
 
+/* Packs that grow, or did. */
+static int packs_of(const struct crash_volume *vol)
+{
+    char path[600];
+    glob_t found;
+    snprintf(path, sizeof(path), "%s/cache/" VOLUME_UUID ".%u/k/*", vol->dir, (unsigned)geteuid());
+    int n = glob(path, 0, NULL, &found) == 0 ? (int)found.gl_pathc : 0;
+    globfree(&found);
+    return n;
+}
+
 static void run_on(const char *url)
 {
     struct crash_volume vol;
@@ -56,6 +74,8 @@ static void run_on(const char *url)
     printf("%s: %d kills, %d of all at once, %d with something pending\n", strrchr(url, '?'),
            count.kills, count.all, count.pending);
     pending += count.pending;
+    CU_ASSERT_EQUAL(vfs_flush(v), 0);
+    CU_ASSERT_EQUAL(packs_of(&vol), 0);
     vfs_unmount(v);
     scratch_remove(dir);
 }
@@ -88,6 +108,54 @@ static void test_lmdb(void)
     CU_ASSERT(pending > 0 || kills < 500);
 }
 
+static int (*append)(void *ctx, uint64_t id, const void *bytes, uint32_t len, uint32_t *off);
+
+static int append_and_die(void *ctx, uint64_t id, const void *bytes, uint32_t len, uint32_t *off)
+{
+    append(ctx, id, bytes, len, off);
+    return raise(SIGKILL);
+}
+
+static void __attribute__((noreturn)) begin_pack(const struct crash_volume *vol)
+{
+    struct iovec iov = {.iov_base = (void *)(uintptr_t) "bytes", .iov_len = 5};
+    struct vfs *v = crash_volume_mount(vol);
+    struct vfs_fd f;
+    if (v == NULL || vfs_mkdir(v, at("/first"), 0755) != 0 || vfs_mkdir(v, at("/d"), 0755) != 0)
+        _exit(1);
+    append = v->meta->batch->hooks.pack;
+    v->meta->batch->hooks.pack = append_and_die;
+    int fd = vfs_open(v, at("/d/f"), O_WRONLY | O_CREAT, 0644, &f);
+    if (fd < 0 || vfs_writev(v, fd, &f, &iov, 1, -1, 0) != 5)
+        _exit(2);
+    vfs_close(v, fd, &f);
+    _exit(3);
+}
+
+/* A process killed when its pack has bytes and its queue does not name it yet. */
+static void test_begun_pack(void)
+{
+    struct crash_volume vol;
+    char url[400];
+    int status;
+
+    snprintf(url, sizeof(url), "lmdb://%s/begun?batch_interval=10s", top);
+    crash_volume_at(&vol, url, top);
+    struct vfs *v = crash_volume_new(&vol);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(v);
+    pid_t pid = fork();
+    if (pid == 0)
+        begin_pack(&vol);
+    waitpid(pid, &status, 0);
+    CU_ASSERT(WIFSIGNALED(status));
+    CU_ASSERT_EQUAL(packs_of(&vol), 1);
+    CU_ASSERT_EQUAL(vfs_ready(v), 0);
+    CU_ASSERT_EQUAL(vfs_flush(v), 0);
+    CU_ASSERT_EQUAL(packs_of(&vol), 0);
+    vfs_unmount(v);
+    CU_ASSERT(crash_is_clean(&vol));
+}
+
 int main(void)
 {
     uint64_t seed = crash_seed();
@@ -98,6 +166,7 @@ int main(void)
     CU_TestInfo tests[] = {
         {"Redis", test_redis},
         {"embedded", test_lmdb},
+        {"a pack that was begun", test_begun_pack},
         CU_TEST_INFO_NULL,
     };
     return suite_run_with("crash, batched", setup, teardown, tests);

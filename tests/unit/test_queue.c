@@ -186,10 +186,13 @@ static void test_fold_long(void)
 
 static uint32_t packed; /* bytes */
 static int pack_code;
+static bool pack_dies;
 static uint64_t packed_in;
 
 static int pack(void *ctx, uint64_t id, const void *bytes, uint32_t len, uint32_t *off)
 {
+    if (pack_dies)
+        raise(SIGKILL);
     if (pack_code < 0)
         return pack_code;
     packed_in = id;
@@ -238,6 +241,62 @@ static void test_packs(void)
     CU_ASSERT_EQUAL_FATAL(queue_batch(own, NULL, &g), 1);
     CU_ASSERT(g.n == 1 && g.pack == 51);
     queue_batch_free(&g);
+    end();
+}
+
+/* Killed when the pack is there, or refused one, by the end of the process. */
+static void begin_pack(bool dies)
+{
+    bool used;
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (queue_claim(board, &own) != 0 || queue_orphan(own) != 0)
+            _exit(1);
+        pack_dies = dies;
+        pack_code = -EIO;
+        put_content(50, &used);
+        _exit(!used && queue_waiting(own) == 0 ? 0 : 2);
+    }
+    int status;
+    waitpid(pid, &status, 0);
+    CU_ASSERT(dies ? WIFSIGNALED(status) : status == 0);
+}
+
+static void test_orphans(void)
+{
+    struct queue *q;
+    bool used;
+    int status;
+
+    begin();
+    for (int dies = 0; dies < 2; dies++) {
+        queue_close(own);
+        begin_pack(dies);
+        CU_ASSERT(board_is_pending(board, 0)); /* so that others come */
+        CU_ASSERT_EQUAL_FATAL(queue_open(board, 0, &q), 0);
+        CU_ASSERT_EQUAL(queue_orphan(q), 50);
+        queue_orphan_gone(q, 49);
+        CU_ASSERT_EQUAL(queue_orphan(q), 50);
+        CU_ASSERT_EQUAL_FATAL(queue_claim(board, &own), 0);
+        CU_ASSERT_EQUAL(queue_number(own), 0);
+        CU_ASSERT_EQUAL(queue_orphan(own), 50);
+        queue_orphan_gone(q, 50);
+        CU_ASSERT_EQUAL(queue_orphan(own), 0);
+        queue_forget(q);
+    }
+    /* of an owner that lives it is no orphan: it tries again */
+    pack_code = -EIO;
+    CU_ASSERT(put_content(51, &used) == -EIO && !used);
+    pack_code = 0;
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(queue_open(board, 0, &q) != 0 || queue_orphan(q) != 0);
+    waitpid(pid, &status, 0);
+    CU_ASSERT_EQUAL(status, 0);
+    CU_ASSERT(put_content(51, &used) == 0 && used);
+    queue_close(own);
+    CU_ASSERT_EQUAL_FATAL(queue_claim(board, &own), 0);
+    CU_ASSERT_EQUAL(queue_orphan(own), 0); /* a group has it */
     end();
 }
 
@@ -490,6 +549,7 @@ int main(void)
         {"fold", test_fold},
         {"fold, too long", test_fold_long},
         {"packs", test_packs},
+        {"packs that were begun", test_orphans},
         {"rewind and tidy", test_rewind},
         {"full", test_full},
         {"full file system", test_full_file_system},

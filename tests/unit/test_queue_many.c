@@ -26,7 +26,7 @@
 static struct shared {
     _Atomic unsigned puts, sent, next, wrong;
     _Atomic uint64_t seq;
-    _Atomic unsigned folded, over;
+    _Atomic unsigned folded, over, packed;
 } * shared;
 
 /* Drains until all was sent.  With the right to drain, ops come in order, groups by number. */
@@ -174,6 +174,8 @@ static void test_killed_in_fold(void)
 enum {
     KILL_PUT,
     KILL_PUT_FIRST,
+    KILL_PACK,
+    KILL_PACK_FIRST,
     KILL_FOLD,
     KILL_CANCEL,
     KILL_CUT,
@@ -182,6 +184,31 @@ enum {
     KILL_REWIND,
     KILLS
 };
+
+#define PACK 50
+
+static int pack(void *ctx, uint64_t id, const void *bytes, uint32_t len, uint32_t *off)
+{
+    shared->packed = (unsigned)id;
+    *off = 0;
+    return 0;
+}
+
+/* An op as put(4) makes it, with its data in a new pack. */
+static void put_packed(void)
+{
+    struct op_content c = {.bytes = "f4", .len = 2};
+    struct op op = {.kind = OP_MKDIR, .base = 1, .ino = 4, .path = "f4", .content = &c};
+    struct queue_packer pk = {.pack = pack, .fresh = PACK};
+    struct queue_ref ref;
+    queue_put(own, &op, &pk, &ref);
+}
+
+static bool puts_fourth(int what)
+{
+    return what == KILL_PUT || what == KILL_PUT_FIRST || what == KILL_PACK ||
+           what == KILL_PACK_FIRST;
+}
 
 static void victim(int what)
 {
@@ -192,7 +219,7 @@ static void victim(int what)
     put(2);
     queue_cut(own);
     put_to(own, 3, &ref);
-    if (what == KILL_PUT_FIRST)
+    if (what == KILL_PUT_FIRST || what == KILL_PACK_FIRST)
         queue_cut(own);
     if (what == KILL_TIDY || what == KILL_REWIND)
         drain_all(own);
@@ -204,6 +231,11 @@ static void victim(int what)
     case KILL_PUT:
     case KILL_PUT_FIRST:
         put(4);
+        shared->puts = 4;
+        break;
+    case KILL_PACK:
+    case KILL_PACK_FIRST:
+        put_packed();
         shared->puts = 4;
         break;
     case KILL_FOLD:
@@ -257,7 +289,7 @@ static bool killed_after(pid_t pid, int n)
 /* The ops that are there, in order and once, groups by number; then those of a successor. */
 static bool is_whole(int what)
 {
-    unsigned next = 1, most = what == KILL_PUT || what == KILL_PUT_FIRST ? 5 : 4;
+    unsigned next = 1, most = puts_fourth(what) ? 5 : 4;
     bool begins = what != KILL_SENT && what != KILL_TIDY && what != KILL_REWIND, whole = true;
     uint64_t seq = 0;
     struct queue_batch g;
@@ -265,6 +297,7 @@ static bool is_whole(int what)
 
     if (queue_claim(board, &q) != 0)
         return false;
+    uint64_t orphan = queue_orphan(q), pack_of = 0;
     /* A successor goes on where the dead one was. */
     for (unsigned i = 10; i < 13; i++)
         whole = put_to(q, i, NULL) == 0 && whole;
@@ -274,6 +307,7 @@ static bool is_whole(int what)
             next = g.n > 0 ? (unsigned)g.ops->ino : 10;
         }
         whole = whole && g.seq == ++seq;
+        pack_of = g.pack != 0 ? g.pack : pack_of;
         for (size_t k = 0; k < g.n; k++) {
             bool is_folded = memcmp(g.ops[k].data, "FOLD", 4) == 0;
             if (next < 10 && g.ops[k].ino == 10) { /* behind what was acknowledged */
@@ -281,7 +315,7 @@ static bool is_whole(int what)
                         (next >= most || next > shared->puts || (what == KILL_CANCEL && next == 3));
                 next = 10;
             }
-            whole = whole && is_op(&g.ops[k], next);
+            whole = whole && (is_op(&g.ops[k], next) || g.ops[k].pack == PACK);
             if (next == 3 && shared->folded)
                 whole = whole && is_folded && what == KILL_FOLD;
             next++;
@@ -289,6 +323,10 @@ static bool is_whole(int what)
         whole = whole && queue_sent(q, &g) >= g.n;
         queue_batch_free(&g);
     }
+    /* A pack that was made is known, as one of a group or as nobody's. */
+    if (shared->packed != 0)
+        whole = whole && (pack_of == PACK) == (orphan == 0);
+    whole = whole && (orphan == 0 || orphan == PACK);
     whole = whole && next == 13 && queue_is_empty(q) && queue_waiting(q) == 0 &&
             !board_is_pending(board, queue_number(q));
     queue_tidy(q, true);
@@ -302,8 +340,9 @@ static bool is_whole(int what)
 
 static void test_killed(void)
 {
-    static const char *const name[KILLS] = {"put", "put the first", "fold", "cancel",
-                                            "cut", "sent",          "tidy", "rewind"};
+    static const char *const name[KILLS] = {"put",  "put the first", "pack", "pack the first",
+                                            "fold", "cancel",        "cut",  "sent",
+                                            "tidy", "rewind"};
     int step = getenv("STEP") != NULL ? atoi(getenv("STEP")) : 13;
 
     if (getenv("MEMCHECK") != NULL) {
