@@ -124,9 +124,11 @@ static int put(struct queue *q, const struct op *op, struct queue_packer *pk, st
         struct queue_group *g = queue_group_at(q, p->open);
         if (pack != 0)
             g->pack = pack;
+        atomic_thread_fence(memory_order_release);
         g->end = at + bytes;
         g->ops++;
     }
+    atomic_thread_fence(memory_order_release); /* what is below the tail is open, or closed */
     p->tail = at + bytes;
     if (pack != 0)
         named(p, pack);
