@@ -125,7 +125,8 @@ static uint64_t bit(uint32_t queue)
 
 void board_set_pending(struct board *b, uint32_t queue)
 {
-    atomic_fetch_or(&b->page->pending[queue / 64], bit(queue));
+    if (!board_is_pending(b, queue))
+        atomic_fetch_or(&b->page->pending[queue / 64], bit(queue));
 }
 
 void board_clear_pending(struct board *b, uint32_t queue)

@@ -34,7 +34,7 @@ void board_act(struct board *b, bool begin);
 
 void board_after_fork(struct board *b); /* in the child: its marks are its own */
 
-/* A queue with something pending.  Set before it is published; cleared under the queue's lock. */
+/* A queue with something pending.  Set before it is published, and cleared, under its lock. */
 void board_set_pending(struct board *b, uint32_t queue);
 void board_clear_pending(struct board *b, uint32_t queue);
 bool board_is_pending(const struct board *b, uint32_t queue);

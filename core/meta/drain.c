@@ -165,13 +165,17 @@ static void count_sent(struct draining *d, const struct flight *f)
     if (sent == 0)
         return;
     metrics_depth(m, -(int64_t)sent);
+    uint32_t flushed[OP_KINDS] = {0};
     for (size_t i = 0; i < f->g.n; i++) {
         unsigned kind = f->g.ops[i].kind;
         if (f->res[i].code < 0)
             metrics_failed(m, kind, 1);
-        else
-            metrics_flushed(m, kind, 1);
+        else if (kind < OP_KINDS)
+            flushed[kind]++;
     }
+    for (unsigned kind = 0; kind < OP_KINDS; kind++)
+        if (flushed[kind] > 0)
+            metrics_flushed(m, kind, flushed[kind]);
 }
 
 static void take_answers(struct draining *d, struct flight *f)

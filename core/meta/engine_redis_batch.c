@@ -190,9 +190,11 @@ static int decode_made(int64_t rflags, const struct op *ops, uint32_t run, struc
 {
     if (rflags < 0 || rflags > UINT32_MAX)
         return -EIO;
-    for (uint32_t i = 0; i < run; i++)
-        res[i] = (struct op_result){
-            .rflags = OPR_CREATED | (uint32_t)rflags, .ino = ops[i].ino, .parent = ops[i].base};
+    for (uint32_t i = 0; i < run; i++) {
+        res[i].rflags = OPR_CREATED | (uint32_t)rflags;
+        res[i].ino = ops[i].ino;
+        res[i].parent = ops[i].base;
+    }
     return 0;
 }
 
