@@ -49,12 +49,17 @@ static bool is_dots(const char *name, size_t len)
     return name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.'));
 }
 
-/* A name on the way: in a directory of others it may have become another directory's. */
-static bool is_way(struct batch *b, const struct node *dir, const char *name, size_t len)
+/* When it was told what the name is: in a directory of others it may have become another one's. */
+static uint64_t name_told(struct batch *b, const struct node *dir, const char *name, size_t len)
 {
     if (dir->is_mine && dir->is_complete)
-        return true;
-    uint64_t told = overlay_entry_told(b->overlay, dir, name, len);
+        return overlay_now(b->overlay);
+    return overlay_entry_told(b->overlay, dir, name, len);
+}
+
+static bool is_way(struct batch *b, const struct node *dir, const char *name, size_t len)
+{
+    uint64_t told = name_told(b, dir, name, len);
     return overlay_now(b->overlay) - told < BELIEVED_NS && told > b->input_ns;
 }
 
@@ -119,8 +124,11 @@ static struct node *known_for(struct batch *b, const struct place *p, uint64_t n
         n = overlay_node(b->overlay, p->ino);
     if (n != NULL && n->is_mine && n->a.type == TYPE_DIRECTORY)
         ns = OWN_DIR_NS;
-    bool is_plain = n != NULL && n->a.parent < INO_TRASH && n->a.access_acl == 0;
-    return is_plain && is_believed(b, n, n->told_ns, ns) ? n : NULL;
+    if (n == NULL || n->a.parent >= INO_TRASH || n->a.access_acl != 0)
+        return NULL;
+    /* The inode may have been told of by another name since. */
+    uint64_t name = p->dir != NULL ? name_told(b, p->dir, p->name, p->len) : n->told_ns;
+    return is_believed(b, n, name < n->told_ns ? name : n->told_ns, ns) ? n : NULL;
 }
 
 /* The attributes of what is there, young enough to be told to a program. */

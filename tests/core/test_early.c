@@ -462,9 +462,38 @@ static void test_folded(void)
     end();
 }
 
+static uint64_t ino_of(struct vfs *v, const char *path)
+{
+    struct vfs_stat st;
+    int rc = vfs_stat(v, at(path), true, &st);
+    return rc < 0 ? (uint64_t)rc : st.ino;
+}
+
+/* An inode that was just told of by its new name says nothing of the old one. */
+static void test_names_moved(void)
+{
+    begin();
+    put_file(there, at("/d/a"), "1");
+    put_file(there, at("/d/b"), "2");
+    CU_ASSERT_EQUAL(vfs_flush(there), 0);
+    uint64_t a = ino_of(here, "/d/a"), b = ino_of(here, "/d/b");
+    CU_ASSERT_EQUAL(vfs_rename(there, at("/d/a"), at("/d/b"), RENAME_EXCHANGE), 0);
+    CU_ASSERT_EQUAL(vfs_flush(there), 0);
+    vfs_input(here);
+    CU_ASSERT_EQUAL(ino_of(here, "/d/b"), a);
+    CU_ASSERT_EQUAL(ino_of(here, "/d/a"), b);
+    CU_ASSERT_EQUAL(vfs_rename(there, at("/d/a"), at("/d/c"), 0), 0);
+    CU_ASSERT_EQUAL(vfs_flush(there), 0);
+    vfs_input(here);
+    CU_ASSERT_EQUAL(ino_of(here, "/d/c"), b);
+    CU_ASSERT_EQUAL(ino_of(here, "/d/a"), (uint64_t)-ENOENT);
+    end();
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
+        {"names that moved", test_names_moved},
         {"changes of what nobody has seen", test_folded},
         {"extended attributes of own files", test_xattrs_of_own},
         {"extended attributes of others' files", test_xattrs_of_others},
