@@ -1,128 +1,11 @@
 /*
- * Requests on their way, on both engines: what is applied once, what is refused, what is told of a
- * batch that came before, and packs.  Then what only a server has: a script it forgot, writes it
- * refuses, buffers that are full, a connection that breaks.
+ * test_requests.c - requests on their way, on both engines: what is applied once, what is refused,
+ * what is told of a batch that came before, packs.
  */
-#include "core/format/record.h"
-#include "core/meta/engine.h"
-#include "core/redis/lua_text.h"
-#include "tests/lib/suite.h"
-#include "tests/lib/volume.h"
+#include "tests/core/requests.h"
 
-#include <CUnit/Basic.h>
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define BOARD "00c0ffee00c0ffee"
-#define MANY  20
-
-static struct server *server;
-static struct engine *engine;
-static bool is_lmdb;
-static uint64_t next_ino;
-static struct op_env env = {.flags = ENV_DIR_STATS, .skip_dir_mtime_ms = 100, .mount = "/jfs"};
-
-static void begin(void)
-{
-    struct setting v = volume_setting("/var/none/", 0);
-    struct buf json = {0};
-    char url[300], err[300];
-
-    server_int(server, "FLUSHALL");
-    if (is_lmdb)
-        snprintf(url, sizeof(url), "lmdb://%s/meta%u", server_dir(server), (unsigned)rand());
-    else
-        snprintf(url, sizeof(url), "%s&max-retry-backoff=100ms", server_url(server, 0));
-    if (engine_open(url, &engine, err, sizeof(err)) < 0 || setting_print(&v, &json) < 0 ||
-        engine->ops->format(engine, &json, false) < 0) {
-        fprintf(stderr, "cannot begin\n");
-        exit(99);
-    }
-    buf_free(&json);
-    next_ino = 100;
-}
-
-static void end(void)
-{
-    CU_ASSERT_PTR_NULL(engine->ops->complete(engine));
-    engine->ops->close(engine);
-}
-
-/* A request of mkdirs, one a name. */
-struct mine {
-    struct engine_request rq;
-    struct op ops[MANY];
-    struct op_result res[MANY];
-    char name[MANY][16];
-};
-
-static struct mine *mine(const char *board, uint64_t seq, size_t n, const char *stem)
-{
-    struct mine *m = calloc(1, sizeof(*m));
-
-    for (size_t i = 0; i < n; i++) {
-        snprintf(m->name[i], sizeof(m->name[i]), n == 1 ? "%s" : "%s%zu", stem, i);
-        m->ops[i] = (struct op){.kind = OP_MKDIR,
-                                .base = INO_ROOT,
-                                .now = {1754000000, 5},
-                                .path = m->name[i],
-                                .mode = 0755,
-                                .ino = next_ino++};
-    }
-    m->rq = (struct engine_request){
-        .env = &env, .ops = m->ops, .n = n, .res = m->res, .board = board, .seq = seq};
-    return m;
-}
-
-static void release(struct mine *m)
-{
-    for (size_t i = 0; i < m->rq.n; i++)
-        op_result_free(&m->res[i]);
-    free(m);
-}
-
-static void submit(struct mine *m)
-{
-    engine->ops->submit(engine, &m->rq);
-}
-
-/* The next one that completes, which must be this one. */
-static void wait_for(struct mine *m)
-{
-    CU_ASSERT_PTR_EQUAL_FATAL(engine->ops->complete(engine), &m->rq);
-}
-
-/* Outcome of one batch of one mkdir, -errno of the request, or 100 + errno of the op. */
-static int send_one(uint64_t seq, bool force, const char *name, uint64_t *last)
-{
-    struct mine *m = mine(BOARD, seq, 1, name);
-
-    m->rq.force = force;
-    submit(m);
-    wait_for(m);
-    int out = m->rq.rc < 0 ? m->rq.rc : (int)m->rq.outcome;
-    if (out >= 0 && m->res[0].code < 0)
-        out = 100 - m->res[0].code;
-    *last = m->rq.last;
-    release(m);
-    return out;
-}
-
-static bool exists(const char *name)
-{
-    struct op op = {.kind = OP_LOOKUP, .base = INO_ROOT, .path = name, .now = {1754000000, 5}};
-    struct op_result res;
-    int rc = engine->ops->call(engine, &env, &op, 1, &res);
-
-    CU_ASSERT_EQUAL(rc, 0);
-    rc = res.code;
-    op_result_free(&res);
-    return rc == 0;
-}
 
 static void test_once(void)
 {
@@ -340,88 +223,8 @@ static void test_packs(void)
     end();
 }
 
-/* --- a server --------------------------------------------------------------------------------- */
-
-/* 1,000 boards: those idle for a week leave when a new one comes. */
-static void test_boards_leave(void)
-{
-    uint64_t last, now = (uint64_t)clock_now().sec;
-    uint8_t value[16];
-
-    if (is_lmdb)
-        return;
-    begin();
-    for (int i = 0; i < 1001; i++) {
-        put_be64(value, 5);
-        put_be64(value + 8, i % 2 ? now - 8 * 86400 : now - 6 * 86400);
-        server_int(server, "HSET ~seq board%d %b", i, value, sizeof(value));
-    }
-    CU_ASSERT_EQUAL(send_one(1, false, "a", &last), BATCH_APPLIED);
-    CU_ASSERT_EQUAL(server_int(server, "HLEN ~seq"), 501 + 1);
-    CU_ASSERT_EQUAL(server_int(server, "HEXISTS ~seq board1"), 0);
-    CU_ASSERT_EQUAL(server_int(server, "HEXISTS ~seq board1000"), 1);
-    end();
-}
-
-/* The server forgets the script while several are on their way. */
-static void test_script_is_lost(void)
-{
-    struct mine *m[5];
-
-    if (is_lmdb)
-        return;
-    begin();
-    exists("x"); /* the script is known */
-    server_int(server, "SCRIPT FLUSH");
-    for (int i = 0; i < 5; i++) {
-        m[i] = mine(BOARD, i + 1, 2, "d");
-        submit(m[i]);
-    }
-    CU_ASSERT(exists("d1")); /* NOSCRIPT too, and behind them */
-    for (int i = 0; i < 5; i++) {
-        wait_for(m[i]);
-        CU_ASSERT_EQUAL(m[i]->rq.rc, 0);
-        CU_ASSERT_EQUAL(m[i]->rq.outcome, BATCH_APPLIED);
-        CU_ASSERT_EQUAL(m[i]->res[0].code, i == 0 ? 0 : -EEXIST);
-        release(m[i]);
-    }
-    server_int(server, "SCRIPT FLUSH");
-    for (int i = 0; i < 5; i++) {
-        m[i] = mine(BOARD, i + 6, 2, "e");
-        submit(m[i]);
-    }
-    for (int i = 0; i < 5; i++) { /* without a call */
-        wait_for(m[i]);
-        CU_ASSERT_EQUAL(m[i]->rq.outcome, BATCH_APPLIED);
-        CU_ASSERT_EQUAL(m[i]->res[0].code, i == 0 ? 0 : -EEXIST);
-        release(m[i]);
-    }
-    CU_ASSERT_EQUAL(server_int(server, "SCRIPT EXISTS %s", lua_dispatch_sha1), 1);
-    end();
-}
-
-/* A server that refuses writes refuses a batch whole, and it can come again. */
-static void test_refused_whole(void)
-{
-    uint64_t last;
-
-    if (is_lmdb)
-        return;
-    begin();
-    CU_ASSERT_EQUAL(send_one(1, false, "a", &last), BATCH_APPLIED);
-    server_int(server, "CONFIG SET maxmemory 1");
-    CU_ASSERT_EQUAL(send_one(2, false, "b", &last), -ENOSPC);
-    server_int(server, "CONFIG SET maxmemory 0");
-    server_int(server, "CONFIG SET min-replicas-to-write 1");
-    CU_ASSERT_EQUAL(send_one(2, false, "b", &last), -EROFS);
-    server_int(server, "CONFIG SET min-replicas-to-write 0");
-    server_int(server, "REPLICAOF 127.0.0.1 1");
-    CU_ASSERT_EQUAL(send_one(2, false, "b", &last), -EROFS);
-    server_int(server, "REPLICAOF NO ONE");
-    CU_ASSERT_FALSE(exists("b"));
-    CU_ASSERT_EQUAL(send_one(2, false, "b", &last), BATCH_APPLIED);
-    end();
-}
+/* --- many, and children -------------------------------------------------------------------------
+ */
 
 /* Requests and answers of many MiB: more than both directions hold. */
 static void test_full_buffers(void)
@@ -466,48 +269,6 @@ static void test_full_buffers(void)
     end();
 }
 
-/* All on their way complete with an errno; sent again they are applied once. */
-static void test_connection_breaks(void)
-{
-    struct mine *m[4];
-
-    if (is_lmdb)
-        return;
-    begin();
-    CU_ASSERT_FALSE(exists("x"));
-    server_freeze(server);
-    for (int i = 0; i < 4; i++) {
-        m[i] = mine(BOARD, i + 1, 2, i % 2 ? "odd" : "even");
-        submit(m[i]);
-    }
-    server_unfreeze(server);
-    server_kill(server);
-    for (int i = 0; i < 4; i++) {
-        wait_for(m[i]);
-        CU_ASSERT(m[i]->rq.rc == 0 || m[i]->rq.rc == -EIO);
-    }
-    server_again(server); /* it has forgotten everything */
-    struct setting v = volume_setting("/var/none/", 0);
-    volume_format(server, 0, &v);
-    for (int i = 0; i < 4; i++)
-        submit(m[i]);
-    for (int i = 0; i < 4; i++) {
-        wait_for(m[i]);
-        CU_ASSERT_EQUAL(m[i]->rq.rc, 0);
-        CU_ASSERT_EQUAL(m[i]->rq.outcome, BATCH_APPLIED);
-        CU_ASSERT_EQUAL(m[i]->res[0].code, i < 2 ? 0 : -EEXIST);
-        release(m[i]);
-    }
-    server_stop(server);
-    m[0] = mine(BOARD, 5, 1, "z");
-    submit(m[0]);
-    wait_for(m[0]);
-    CU_ASSERT(m[0]->rq.rc < 0);
-    release(m[0]);
-    server_again(server);
-    end();
-}
-
 /* What is on its way is the parent's. */
 static void test_fork(void)
 {
@@ -546,16 +307,8 @@ static int lmdb_suite(void)
 int main(void)
 {
     CU_TestInfo tests[] = {
-        {"applied once", test_once},
-        {"codes of then", test_codes},
-        {"in order", test_order},
-        {"packs", test_packs},
-        {"boards leave", test_boards_leave},
-        {"the script is lost", test_script_is_lost},
-        {"refused whole", test_refused_whole},
-        {"full buffers", test_full_buffers},
-        {"the connection breaks", test_connection_breaks},
-        {"fork", test_fork},
+        {"applied once", test_once}, {"codes of then", test_codes},       {"in order", test_order},
+        {"packs", test_packs},       {"full buffers", test_full_buffers}, {"fork", test_fork},
         CU_TEST_INFO_NULL,
     };
     CU_SuiteInfo suites[] = {{"requests, redis", redis_suite, NULL, NULL, NULL, tests},
