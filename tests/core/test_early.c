@@ -136,33 +136,41 @@ static ssize_t list_of(struct vfs *v, const char *path)
 
 static void test_xattrs_of_own(void)
 {
-    char value[10];
+    char value[10], url[400];
     begin();
-    put_file(here, at("/own/one"), "1");
+    /* nothing is sent by the timer meanwhile */
+    snprintf(url, sizeof url, "%s&batch_interval=60s", server_url(server, 0));
+    struct vfs *own = host_mount(url, server_dir(server), "cache-a");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(own);
+    vfs_set_umask(own, 0);
+    CU_ASSERT_EQUAL(vfs_mkdir(own, at("/a"), 0755), 0);
+    CU_ASSERT_EQUAL(vfs_mkdir(own, at("/own/own"), 0755), 0);
+    put_file(own, at("/own/own/one"), "1");
     struct vfs_fd f;
-    int fd = vfs_open(here, at("/own/f"), O_WRONLY | O_CREAT, 0644, &f);
+    int fd = vfs_open(own, at("/own/own/f"), O_WRONLY | O_CREAT, 0644, &f);
     CU_ASSERT_FATAL(fd >= 0);
     unsigned long long before = trips();
     struct vfs_loc self = {.base = f.ino, .path = ""};
     for (int i = 0; i < 2; i++) { /* by name, by descriptor */
-        struct vfs_loc *l = i == 0 ? at("/own/f") : &self;
-        CU_ASSERT_EQUAL(vfs_listxattr(here, l, false, NULL, 0), 0);
-        CU_ASSERT_EQUAL(vfs_getxattr(here, l, false, "user.a", value, 10), -ENODATA);
-        CU_ASSERT_EQUAL(vfs_getxattr(here, l, false, "security.selinux", value, 10), -ENODATA);
-        CU_ASSERT_EQUAL(vfs_getxattr(here, l, false, "odd.a", value, 10), -EOPNOTSUPP);
-        CU_ASSERT_EQUAL(vfs_removexattr(here, l, false, "user.a"), -ENODATA);
-        CU_ASSERT_EQUAL(vfs_setxattr(here, l, false, "user.a", "v", 1, XATTR_REPLACE), -ENODATA);
-        CU_ASSERT_EQUAL(vfs_setxattr(here, l, false, "system.posix_acl_access", "v", 1, 0),
+        struct vfs_loc *l = i == 0 ? at("/own/own/f") : &self;
+        CU_ASSERT_EQUAL(vfs_listxattr(own, l, false, NULL, 0), 0);
+        CU_ASSERT_EQUAL(vfs_getxattr(own, l, false, "user.a", value, 10), -ENODATA);
+        CU_ASSERT_EQUAL(vfs_getxattr(own, l, false, "security.selinux", value, 10), -ENODATA);
+        CU_ASSERT_EQUAL(vfs_getxattr(own, l, false, "odd.a", value, 10), -EOPNOTSUPP);
+        CU_ASSERT_EQUAL(vfs_removexattr(own, l, false, "user.a"), -ENODATA);
+        CU_ASSERT_EQUAL(vfs_setxattr(own, l, false, "user.a", "v", 1, XATTR_REPLACE), -ENODATA);
+        CU_ASSERT_EQUAL(vfs_setxattr(own, l, false, "system.posix_acl_access", "v", 1, 0),
                         -EOPNOTSUPP);
     }
     CU_ASSERT_EQUAL(trips(), before);
-    CU_ASSERT_EQUAL(vfs_setxattr(here, &self, false, "user.a", "v", 1, 0), 0);
-    CU_ASSERT_EQUAL(list_of(here, "/own/f"), 7);
-    CU_ASSERT_EQUAL(vfs_getxattr(here, at("/own/f"), false, "user.a", value, 10), 1);
-    CU_ASSERT_EQUAL(vfs_setxattr(here, &self, false, "user.a", "v", 1, XATTR_CREATE), -EEXIST);
-    CU_ASSERT_EQUAL(vfs_removexattr(here, &self, false, "user.a"), 0);
-    CU_ASSERT_EQUAL(list_of(here, "/own/f"), 0);
-    vfs_close(here, fd, &f);
+    CU_ASSERT_EQUAL(vfs_setxattr(own, &self, false, "user.a", "v", 1, 0), 0);
+    CU_ASSERT_EQUAL(list_of(own, "/own/own/f"), 7);
+    CU_ASSERT_EQUAL(vfs_getxattr(own, at("/own/own/f"), false, "user.a", value, 10), 1);
+    CU_ASSERT_EQUAL(vfs_setxattr(own, &self, false, "user.a", "v", 1, XATTR_CREATE), -EEXIST);
+    CU_ASSERT_EQUAL(vfs_removexattr(own, &self, false, "user.a"), 0);
+    CU_ASSERT_EQUAL(list_of(own, "/own/own/f"), 0);
+    vfs_close(own, fd, &f);
+    vfs_unmount(own);
     end();
 }
 
