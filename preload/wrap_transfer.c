@@ -70,8 +70,11 @@ static ssize_t transfer(struct vfs *v, const struct side *in, const struct side 
     ssize_t put = got > 0 ? side_write(v, out, buf, (size_t)got) : got;
     free(buf);
     /* What was read and not written stays unread. */
-    if (in->off == NULL && got > 0 && put < got)
-        REAL(lseek)(in->fd, (put < 0 ? 0 : put) - got, SEEK_CUR);
+    off_t back = (put < 0 ? 0 : put) - got;
+    if (in->off == NULL && got > 0 && put < got && in->ours)
+        vfs_lseek(v, in->fd, &in->f, back, SEEK_CUR);
+    else if (in->off == NULL && got > 0 && put < got)
+        REAL(lseek)(in->fd, back, SEEK_CUR);
     if (put > 0 && in->off != NULL)
         *in->off += put;
     if (put > 0 && out->off != NULL)
@@ -79,15 +82,19 @@ static ssize_t transfer(struct vfs *v, const struct side *in, const struct side 
     return put;
 }
 
-/* Both are opened for their side, which the kernel asks before it reads. */
+/* Open for that side, which the kernel asks before it reads? */
+static bool is_open_for(const struct side *s, bool reads)
+{
+    if (s->ours && s->f.kind == VFS_FILE)
+        return reads ? s->f.readable : s->f.writable;
+    int flags = REAL(fcntl)(s->fd, F_GETFL);
+    return flags >= 0 && (flags & O_PATH) == 0 &&
+           (flags & O_ACCMODE) != (reads ? O_WRONLY : O_RDONLY);
+}
+
 static int direction(const struct side *in, const struct side *out)
 {
-    int from = REAL(fcntl)(in->fd, F_GETFL), to = REAL(fcntl)(out->fd, F_GETFL);
-
-    return from < 0 || to < 0 || ((from | to) & O_PATH) != 0 || (from & O_ACCMODE) == O_WRONLY ||
-                   (to & O_ACCMODE) == O_RDONLY
-               ? -EBADF
-               : 0;
+    return is_open_for(in, true) && is_open_for(out, false) ? 0 : -EBADF;
 }
 
 static bool may_be_ours(int a, int b)
@@ -115,18 +122,32 @@ EXPORT ssize_t sendfile(int to, int from, off_t *off, size_t len)
                                  : REAL(sendfile)(to, from, off, len);
 }
 
+/* Its S_IFMT, or -errno. */
+static int side_type(const struct side *s)
+{
+    struct stat sb;
+
+    if (s->ours)
+        return s->f.kind == VFS_FILE ? S_IFREG : S_IFDIR; /* O_PATH was refused before */
+    return REAL(fstat)(s->fd, &sb) == 0 ? (int)(sb.st_mode & S_IFMT) : -errno;
+}
+
+static bool appends(const struct side *s)
+{
+    return s->ours ? s->f.append : (REAL(fcntl)(s->fd, F_GETFL) & O_APPEND) != 0;
+}
+
 /* What the kernel asks of both sides before it copies. */
 static int copy_allowed(const struct side *in, const struct side *out)
 {
-    struct stat a, b;
-
-    if (direction(in, out) != 0 || (REAL(fcntl)(out->fd, F_GETFL) & O_APPEND) != 0)
+    if (direction(in, out) != 0 || appends(out))
         return -EBADF;
-    if (REAL(fstat)(in->fd, &a) != 0 || REAL(fstat)(out->fd, &b) != 0)
-        return -errno;
-    if (S_ISDIR(a.st_mode) || S_ISDIR(b.st_mode))
+    int a = side_type(in), b = side_type(out);
+    if (a < 0 || b < 0)
+        return a < 0 ? a : b;
+    if (a == S_IFDIR || b == S_IFDIR)
         return -EISDIR;
-    return S_ISREG(a.st_mode) && S_ISREG(b.st_mode) ? 0 : -EINVAL;
+    return a == S_IFREG && b == S_IFREG ? 0 : -EINVAL;
 }
 
 static bool wraps(const off_t *off, size_t len)

@@ -66,12 +66,16 @@ int store_open(const struct setting *s, struct store **out, char *err, size_t er
     st->hash_prefix = s->hash_prefix;
     st->root_len = (size_t)len;
     memcpy(st->root, root, (size_t)len + 1);
+    pthread_mutex_init(&st->lock, NULL);
+    st->kept_fd = -1;
     *out = st;
     return 0;
 }
 
 void store_close(struct store *st)
 {
+    if (st != NULL && st->kept_fd >= 0)
+        close(st->kept_fd);
     free(st);
 }
 

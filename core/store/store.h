@@ -26,6 +26,9 @@ struct store;
 int store_open(const struct setting *s, struct store **out, char *err, size_t errlen);
 void store_close(struct store *st); /* NULL is fine */
 uint32_t store_block_bytes(const struct store *st);
+int store_fd(const struct store *st); /* kept open, or -1 */
+void store_fd_moved(struct store *st, int fresh);
+void store_after_fork(struct store *st); /* in the child */
 
 /* Path of a block; returns its length or -ENAMETOOLONG. */
 int store_block_path(const struct store *st, uint64_t id, uint32_t index, uint32_t len, char *out,

@@ -9,6 +9,7 @@
 #include "core/store/store.h"
 
 #include <limits.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,6 +19,11 @@
 struct store {
     uint32_t block_bytes;
     bool hash_prefix;
+    pthread_mutex_t lock; /* the next four: store_open.c */
+    int kept_fd;          /* on the block that was read last; -1: none */
+    bool kept_busy;
+    uint64_t last_id;
+    uint32_t last_index;
     uint64_t last_missing; /* block that was named last, so that retries do not fill the log */
     size_t root_len;
     char root[]; /* Bucket and Name, with the slash behind */
@@ -32,6 +38,13 @@ int root_path(const struct setting *s, char out[PATH_MAX]);
 
 /* What a writer is told of rc; the log has the true one (store_write.c). */
 int write_error(const char *path, int rc);
+
+/* --- store_open.c ------------------------------------------------------------------------------
+ */
+
+/* A descriptor to read the block from, for block_close(), or -errno; path is set in that case. */
+int block_open(struct store *st, uint64_t id, uint32_t index, uint32_t len, char path[PATH_MAX]);
+void block_close(struct store *st, uint64_t id, uint32_t index, int fd);
 
 /* --- atomic.c: a file under a temporary name, in the final directory ----------------------------
  */

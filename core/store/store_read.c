@@ -37,16 +37,21 @@ static int read_error(const char *path, int code)
     }
 }
 
-static int read_block(const char *path, int fd, char *out, uint32_t off, uint32_t len)
+static int read_block(struct store *st, uint64_t id, uint32_t index, uint32_t block, int fd,
+                      char *out, uint32_t off, uint32_t len)
 {
+    char path[PATH_MAX];
+
     while (len != 0) {
         ssize_t n = pread(fd, out, len, (off_t)off);
 
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0)
-            return read_error(path, errno);
-        if (n == 0) {
+        if (n <= 0) {
+            int code = errno;
+            store_block_path(st, id, index, block, path, sizeof path);
+            if (n < 0)
+                return read_error(path, code);
             log_at(LOG_ERROR, "block %s is cut off at byte %u", path, off);
             return -EIO;
         }
@@ -61,17 +66,14 @@ static int get_block(struct store *st, uint64_t id, uint32_t index, uint32_t blo
                      char *out, uint32_t len)
 {
     char path[PATH_MAX];
-    int fd, rc = store_block_path(st, id, index, block, path, sizeof path);
+    int fd = block_open(st, id, index, block, path);
 
-    if (rc < 0)
-        return rc;
-    do {
-        fd = open(path, O_RDONLY | O_CLOEXEC);
-    } while (fd < 0 && errno == EINTR);
+    if (fd == -ENAMETOOLONG)
+        return fd;
     if (fd < 0)
-        return errno == ENOENT ? missing(st, path, id, index) : read_error(path, errno);
-    rc = read_block(path, fd, out, off, len);
-    close(fd);
+        return fd == -ENOENT ? missing(st, path, id, index) : read_error(path, -fd);
+    int rc = read_block(st, id, index, block, fd, out, off, len);
+    block_close(st, id, index, fd);
     return rc;
 }
 

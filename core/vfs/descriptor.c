@@ -60,6 +60,7 @@ int vfs_identify(struct vfs *v, int fd, struct vfs_fd *out)
         out->ino = s->ino;
         out->slot = (uint32_t)number;
         out->gen = s->gen;
+        out->readable = fl >= 0 && (fl & O_ACCMODE) != O_WRONLY;
         out->writable = fl >= 0 && (fl & O_ACCMODE) != O_RDONLY;
         out->append = fl >= 0 && (fl & O_APPEND) != 0;
         vfs_settle(v, out); /* it may be one more */
@@ -85,6 +86,8 @@ void vfs_fd_moved(struct vfs *v, int old, int fresh)
     }
     if (v->packs != NULL && packs_fd(v->packs) == old)
         packs_fd_moved(v->packs, fresh);
+    else if (v->store != NULL && store_fd(v->store) == old)
+        store_fd_moved(v->store, fresh);
     else if (v->staging != NULL)
         staging_fd_moved(v->staging, old, fresh);
 }
@@ -179,8 +182,8 @@ int vfs_settle(struct vfs *v, const struct vfs_fd *f)
 {
     struct slot *s =
         f->kind == VFS_FILE && v->staging != NULL ? staging_slot(v->staging, f->slot) : NULL;
-    if (s == NULL ||
-        (__atomic_load_n(&s->flags, __ATOMIC_ACQUIRE) & (SLOT_LANE | SLOT_BEHIND)) == 0)
+    if (s == NULL || (__atomic_load_n(&s->flags, __ATOMIC_ACQUIRE) &
+                      (SLOT_LANE | SLOT_READS | SLOT_BEHIND)) == 0)
         return 0;
     slot_lock(s);
     int rc = s->ino == f->ino && s->gen == f->gen ? lane_settle(v->staging, f->slot) : 0;

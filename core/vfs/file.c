@@ -23,23 +23,26 @@ struct opened {
 
 /* Slot locked.  What open(2) learned is out of date when a process of this host committed since:
  * filled with that, the file would lose what was appended. */
-static int fill_with_news(struct vfs *v, uint32_t number, enum staging_how how,
-                          const struct opened *o)
+static int fill_with_news(struct vfs *v, uint32_t number, enum staging_how how, struct opened *o,
+                          int fd, int flags)
 {
     struct slot *s = staging_slot(v->staging, number);
     struct vfs_loc loc;
     struct vfs_stat news;
 
     loc_inode(&loc, s->ino);
-    if (!staging_changed_since(v->staging, s->ino, o->asked) || (s->flags & SLOT_GONE) != 0 ||
-        vfs_stat(v, &loc, true, &news) < 0)
-        return slot_fill(v, number, how, o->emptied, &o->attr);
-    content_forget(v, s->ino);
-    return slot_fill(v, number, how, false, &news.attr);
+    if (staging_changed_since(v->staging, s->ino, o->asked) && (s->flags & SLOT_GONE) == 0 &&
+        vfs_stat(v, &loc, true, &news) == 0) {
+        content_forget(v, s->ino);
+        o->attr = news.attr;
+        o->emptied = false;
+    }
+    if (reads_begin(v->staging, number, fd, flags, how, &o->attr))
+        return 0;
+    return slot_fill(v, number, how, o->emptied, &o->attr);
 }
 
-static int open_staged(struct vfs *v, uint64_t ino, int flags, const struct opened *o,
-                       struct vfs_fd *out)
+static int open_staged(struct vfs *v, uint64_t ino, int flags, struct opened *o, struct vfs_fd *out)
 {
     struct staging_owner owner;
     enum staging_how how;
@@ -50,12 +53,13 @@ static int open_staged(struct vfs *v, uint64_t ino, int flags, const struct open
     if (fd >= 0) {
         struct slot *s = staging_slot(v->staging, number);
         slot_lock(s);
-        int rc = fill_with_news(v, number, how, o);
+        int rc = fill_with_news(v, number, how, o, fd, flags);
         s->flags |= o->slot_flags;
         if (rc == 0)
             lane_begin(v->staging, number, fd, flags);
         slot_unlock(s);
         *out = (struct vfs_fd){.ino = ino, .slot = number, .gen = s->gen, .kind = VFS_FILE};
+        out->readable = (flags & O_ACCMODE) != O_WRONLY;
         out->writable = (flags & O_ACCMODE) != O_RDONLY;
         out->append = (flags & O_APPEND) != 0;
         if (rc < 0) {

@@ -57,7 +57,9 @@ int vfs_in_use(const char *cache_dir, const char *uuid,
         slot_lock(s);
         struct vfs_in_use u = {
             .ino = inodes[i],
-            .length = (s->flags & SLOT_LANE) != 0 ? s->lane_len : (uint64_t)sb.st_size,
+            .length = (s->flags & SLOT_LANE) != 0    ? s->lane_len
+                      : (s->flags & SLOT_READS) != 0 ? s->published
+                                                     : (uint64_t)sb.st_size,
             .pending = (s->flags & SLOT_GONE) == 0 && staging_is_dirty(s, &sb),
             .unnamed = (s->flags & SLOT_GONE) != 0,
         };

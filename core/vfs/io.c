@@ -106,14 +106,29 @@ static ssize_t locked_readv(struct vfs *v, struct slot *s, int fd, const struct 
     return got;
 }
 
+/* The slot knows the offset and the end. */
+static ssize_t reads_readv(struct vfs *v, struct slot *s, const struct iovec *iov, int n, off_t off)
+{
+    uint64_t pos = off >= 0 ? (uint64_t)off : s->lane_len;
+    uint64_t left = pos < s->published ? s->published - pos : 0;
+    size_t want = iov_bytes(iov, n);
+    ssize_t got = read_published(v, s, iov, n, pos, want < left ? want : (size_t)left);
+    if (got > 0 && off < 0)
+        s->lane_len += (uint32_t)got;
+    return got;
+}
+
 ssize_t vfs_readv(struct vfs *v, int fd, const struct vfs_fd *f, const struct iovec *iov, int n,
                   off_t off, int rwf)
 {
-    int rc;
-    struct slot *s = io_lock_settled(v, f, &rc);
+    struct slot *s = lock_file(v, f);
     if (s == NULL)
-        return rc < 0 ? rc : native_readv(fd, iov, n, off, rwf);
-    ssize_t got = locked_readv(v, s, fd, f, iov, n, off, rwf);
+        return native_readv(fd, iov, n, off, rwf);
+    ssize_t got;
+    if (rwf == 0 && reads_is_here(v->staging, f->slot, fd))
+        got = reads_readv(v, s, iov, n, off);
+    else if ((got = lane_settle(v->staging, f->slot)) == 0)
+        got = locked_readv(v, s, fd, f, iov, n, off, rwf);
     slot_unlock(s);
     return got;
 }
@@ -272,18 +287,22 @@ static off_t seek_published(struct vfs *v, const struct slot *s, int fd, off_t o
 off_t vfs_lseek(struct vfs *v, int fd, const struct vfs_fd *f, off_t off, int whence)
 {
     bool by_content = whence == SEEK_DATA || whence == SEEK_HOLE;
-    int rc;
-    struct slot *s = io_lock_settled(v, f, &rc);
+    struct slot *s = lock_file(v, f);
     off_t to;
-    if (s == NULL && rc < 0)
-        return rc;
-    if (s != NULL && by_content && (off < 0 || (uint64_t)off < s->published)) {
-        to = seek_published(v, s, fd, off, whence);
-    } else {
-        to = lseek(fd, off, whence);
-        if (to < 0)
-            to = -errno;
+    int rc = 0;
+    if (s != NULL && reads_is_here(v->staging, f->slot, fd) &&
+        reads_seek(v->staging, f->slot, off, whence, &to)) {
+        slot_unlock(s);
+        return to;
     }
+    if (s != NULL)
+        rc = lane_settle(v->staging, f->slot);
+    if (rc < 0)
+        to = rc;
+    else if (s != NULL && by_content && (off < 0 || (uint64_t)off < s->published))
+        to = seek_published(v, s, fd, off, whence);
+    else if ((to = lseek(fd, off, whence)) < 0)
+        to = -errno;
     if (s != NULL)
         slot_unlock(s);
     return to;

@@ -7,6 +7,7 @@
  */
 #include "core/vfs/kept.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -61,6 +62,22 @@ static struct kept_row *new_row(struct kept *k)
     return r;
 }
 
+/* Locked.  NULL: no room. */
+static struct kept_row *add_row(struct kept *k, uint32_t number, int fd, enum kept_why why,
+                                int source, int flags)
+{
+    struct kept_row *r = has_room(k, why) ? new_row(k) : NULL;
+    if (r == NULL)
+        return NULL;
+    atomic_store(&r->fd, fd);
+    atomic_store(&r->why, why);
+    atomic_store(&r->lane, NULL);
+    r->source_flags = flags;
+    atomic_store(&r->source, source);
+    atomic_store(&r->number, number);
+    return r;
+}
+
 bool kept_add(struct kept *k, uint32_t number, int fd, enum kept_why why)
 {
     pthread_mutex_lock(&k->lock);
@@ -69,15 +86,19 @@ bool kept_add(struct kept *k, uint32_t number, int fd, enum kept_why why)
         atomic_fetch_or(&r->why, why);
         if (fd >= 0 && fd != r->fd)
             close(fd);
-    } else if (fd >= 0 && has_room(k, why) && (r = new_row(k)) != NULL) {
-        atomic_store(&r->fd, fd);
-        atomic_store(&r->why, why);
-        atomic_store(&r->lane, NULL);
-        atomic_store(&r->source, -1);
-        atomic_store(&r->number, number);
+    } else if (fd >= 0) {
+        r = add_row(k, number, fd, why, -1, 0);
     }
     pthread_mutex_unlock(&k->lock);
     return r != NULL;
+}
+
+bool kept_add_reader(struct kept *k, uint32_t number, int fd, int flags)
+{
+    pthread_mutex_lock(&k->lock);
+    bool added = find(k, number) == NULL && add_row(k, number, fd, KEPT_WORK, fd, flags) != NULL;
+    pthread_mutex_unlock(&k->lock);
+    return added;
 }
 
 static void drop_row(struct kept_row *r)
@@ -87,7 +108,7 @@ static void drop_row(struct kept_row *r)
 
     atomic_store(&r->number, 0);
     close(r->fd);
-    if (source >= 0)
+    if (source >= 0 && source != r->fd)
         close(source);
     if (lane != NULL)
         munmap(lane, LANE_BYTES);
@@ -166,18 +187,40 @@ int kept_source(struct kept *k, uint32_t number, int flags)
     return fd >= 0 && r->source_flags == flags ? fd : -1;
 }
 
+static bool is_reader(struct kept_row *r)
+{
+    int source = atomic_load(&r->source);
+    return source >= 0 && source == atomic_load(&r->fd);
+}
+
 void kept_drop_source(struct kept *k, uint32_t number)
 {
     struct kept_row *r = find(k, number);
-    int fd = r != NULL && atomic_load(&r->source) >= 0 ? atomic_exchange(&r->source, -1) : -1;
+    if (r == NULL || atomic_load(&r->source) < 0)
+        return;
+    if (is_reader(r)) {
+        kept_drop(k, number, KEPT_WORK | KEPT_SPARE);
+        return;
+    }
+    int fd = atomic_exchange(&r->source, -1);
     if (fd >= 0)
         close(fd);
 }
 
-uint32_t kept_spare(struct kept *k)
+uint32_t kept_spare(struct kept *k, int flags)
 {
-    uint32_t number;
-    return kept_numbers(k, KEPT_SPARE, &number, 1) > 0 ? number : 0;
+    bool reads = (flags & O_ACCMODE) == O_RDONLY;
+    uint32_t number[SPARES_MAX], other = 0;
+    size_t n = kept_numbers(k, KEPT_SPARE, number, SPARES_MAX);
+    for (size_t i = 0; i < n; i++) {
+        struct kept_row *r = find(k, number[i]);
+        if (r == NULL || is_reader(r) != reads)
+            continue;
+        if (kept_source(k, number[i], flags) >= 0)
+            return number[i];
+        other = reads ? 0 : number[i];
+    }
+    return other;
 }
 
 void kept_drop_all(struct kept *k)
@@ -197,7 +240,7 @@ size_t kept_list(struct kept *k, int *fds, size_t n)
         if (k->row[i].number == 0)
             continue;
         fds[have++] = k->row[i].fd;
-        if (k->row[i].source >= 0 && have < n)
+        if (k->row[i].source >= 0 && !is_reader(&k->row[i]) && have < n)
             fds[have++] = k->row[i].source;
     }
     return have;

@@ -8,7 +8,9 @@
  * KEPT_SPARE: the slot waits, empty, for the next new file: it need not be made.
  *
  * Beside it a row may have a lane (staging_lane.c): the mapped buffer, and the source, an open file
- * description of the staging file that descriptors of the program are duplicates of.
+ * description of the staging file that descriptors of the program are duplicates of.  Of a file
+ * that is only read (staging_reads.c) the source is all there is: a descriptor for writing would
+ * keep others from executing it.
  *
  * Layer: vfs, internal.  Threads: any.
  */
@@ -23,7 +25,7 @@
 
 #define KEPT_MAX   64 /* files in one process */
 #define WORK_MAX   8  /* of them, such as are being written */
-#define SPARES_MAX 2
+#define SPARES_MAX 4
 #define LANE_BYTES (256u << 10)
 
 enum kept_why { KEPT_LOCKS = 1, KEPT_WORK = 2, KEPT_SPARE = 4 };
@@ -60,11 +62,16 @@ void *kept_lane(struct kept *k, uint32_t number);
 /* Takes fd over (-1 is fine): the source of the row, opened with these flags.  Without a row it is
  * closed. */
 void kept_set_source(struct kept *k, uint32_t number, int fd, int flags);
+/* A row for KEPT_WORK whose source, a descriptor for reading, is all there is.  false: no room, or
+ * there is a row; fd stays the caller's. */
+bool kept_add_reader(struct kept *k, uint32_t number, int fd, int flags);
 /* -1: none, or opened otherwise. */
 int kept_source(struct kept *k, uint32_t number, int flags);
-void kept_drop_source(struct kept *k, uint32_t number); /* none is fine */
-/* The number of a spare one, or 0. */
-uint32_t kept_spare(struct kept *k);
+/* A row that is nothing else goes with it.  None is fine. */
+void kept_drop_source(struct kept *k, uint32_t number);
+/* The number of a spare one, best one whose source was opened with these flags; or 0.  For O_RDONLY
+ * only such, made by kept_add_reader(); else none of these. */
+uint32_t kept_spare(struct kept *k, int flags);
 /* Closes all; in a forked child, which has no locks and no work. */
 void kept_drop_all(struct kept *k);
 size_t kept_list(struct kept *k, int *fds, size_t n);

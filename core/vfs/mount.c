@@ -247,6 +247,8 @@ void vfs_after_fork(struct vfs *v, bool in_child)
         lanes_after_fork(v->staging);
     if (in_child && v->packs != NULL)
         packs_after_fork(v->packs);
+    if (in_child && v->store != NULL)
+        store_after_fork(v->store);
     if (in_child) /* another thread of the parent may have held it */
         pthread_mutex_init(&v->packing_lock, NULL);
     if (in_child)
@@ -266,6 +268,8 @@ size_t vfs_own_fds(struct vfs *v, int *fds, size_t n)
         have += staging_own_fds(v->staging, fds + have, n - have);
     if (v->packs != NULL && packs_fd(v->packs) >= 0 && have < n)
         fds[have++] = packs_fd(v->packs);
+    if (v->store != NULL && store_fd(v->store) >= 0 && have < n)
+        fds[have++] = store_fd(v->store);
     return have;
 }
 

@@ -209,13 +209,19 @@ void slot_gone(struct vfs *v, uint64_t ino, uint64_t length, bool deferred, cons
 void slot_overlay(struct vfs *v, uint64_t ino, struct attr *a)
 {
     uint32_t number = v->staging != NULL ? staging_find(v->staging, ino) : 0;
-    struct stat sb;
-    if (number == 0 || staging_stat(v->staging, number, &sb) != 0)
-        return;
     const struct slot *s = staging_slot(v->staging, number);
-    bool lane = (__atomic_load_n(&s->flags, __ATOMIC_ACQUIRE) & SLOT_LANE) != 0;
-    if (s->ino != ino || (lane ? s->dirty_lo >= s->dirty_hi : !staging_is_touched(s, &sb)) ||
-        (s->flags & SLOT_FILLED) == 0 || staging_left(v->staging, number))
+    struct stat sb;
+    if (s == NULL)
+        return;
+    uint32_t flags = __atomic_load_n(&s->flags, __ATOMIC_ACQUIRE);
+    bool lane = (flags & SLOT_LANE) != 0;
+    if ((flags & SLOT_READS) != 0 || (flags & SLOT_FILLED) == 0 ||
+        (lane && s->dirty_lo >= s->dirty_hi))
+        return;
+    if (!lane && (staging_stat(v->staging, number, &sb) != 0 || !staging_is_touched(s, &sb)))
+        return;
+    bool mine = lane_bytes(v->staging, number) != NULL; /* not left by a killed process then */
+    if (s->ino != ino || (!mine && staging_left(v->staging, number)))
         return;
     if (lane) {
         a->length = __atomic_load_n(&s->lane_len, __ATOMIC_ACQUIRE);

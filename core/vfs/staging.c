@@ -275,7 +275,7 @@ void staging_after_fork(struct staging *st)
     kept_drop_all(&st->kept);
     st->me = new_me();
     st->lanes_off = 0;
-    st->spared = 0;
+    st->spared = st->readings = 0;
 }
 
 size_t staging_own_fds(struct staging *st, int *fds, size_t n)

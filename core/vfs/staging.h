@@ -45,6 +45,8 @@ enum slot_flag {
     SLOT_TORN = 1 << 6, /* a holder was killed inside a fill, write or commit: look at everything */
     SLOT_LANE = 1 << 8, /* [0, lane_len) is in f/N, the file itself empty: staging_lane.c */
     SLOT_BEHIND = 1 << 9, /* settled by another process: lane_fd's offset is to be lane_len */
+    SLOT_READS =
+        1 << 10, /* only read so far, at lane_len; the file itself empty: staging_reads.c */
     SLOT_BLANK =
         1 << 7, /* empty from the start: while it is that it is clean, whatever its mtime */
 };
@@ -55,7 +57,7 @@ struct slot {
     uint32_t next; /* in its hash chain or the free list; 0: end */
     uint32_t flags;
     uint32_t opened;   /* how often since it began; table locked */
-    uint32_t lane_len; /* of SLOT_LANE and SLOT_BEHIND, as the next three */
+    uint32_t lane_len; /* of SLOT_LANE, SLOT_READS and SLOT_BEHIND, as the next three */
     int32_t lane_fd;
     uint64_t lane_owner; /* staging.me of the process that writes */
     struct moment lane_mtime;
@@ -149,6 +151,18 @@ int staging_open_marker(struct staging *st, uint64_t ino, int flags);
 int staging_fifo(struct staging *st, uint64_t ino, mode_t mode, char *path, size_t len);
 void staging_drop_dir(struct staging *st, uint64_t ino);
 
+/* --- staging_reads.c: files that are only read.  Slot locked. ----------------------------------
+ */
+
+/* fd was opened on the slot's file with these flags for an inode that has these attributes.  true:
+ * it is filled, and reads and seeks of fd need the volume alone. */
+bool reads_begin(struct staging *st, uint32_t number, int fd, int flags, enum staging_how how,
+                 const struct attr *a);
+/* It is so, and fd the descriptor: its offset is lane_len, the end is `published`. */
+bool reads_is_here(const struct staging *st, uint32_t number, int fd);
+/* false: it is to be settled, and the kernel to be asked. */
+bool reads_seek(struct staging *st, uint32_t number, off_t off, int whence, off_t *to);
+
 /* --- staging_lane.c: new files whose bytes are elsewhere.  Slot locked, unless said otherwise.
  */
 
@@ -159,8 +173,8 @@ void lane_begin(struct staging *st, uint32_t number, int fd, int flags);
 bool lane_write(struct staging *st, uint32_t number, int fd, const void *bytes, size_t len);
 /* lane_len of them; NULL: not this process's. */
 char *lane_bytes(struct staging *st, uint32_t number);
-/* The bytes are in the slot's file, and the offset of a descriptor of this process behind them.
- * 0, also when they were; -errno: they are still in the lane. */
+/* Lane or reader: the bytes, or the size, are in the slot's file, and the offset of a descriptor of
+ * this process behind them. 0, also when they were; -errno: they are still in the lane. */
 int lane_settle(struct staging *st, uint32_t number);
 /* The descriptor of this process goes. */
 void lane_closing(struct staging *st, uint32_t number);

@@ -39,6 +39,7 @@ struct staging {
     uint64_t me;        /* tells this process from all others, also later ones */
     int lanes_off;      /* forks going on */
     atomic_bool unseen; /* somebody writes past libc: no lanes any more */
+    unsigned readings;  /* files opened for reading alone, up to READS_FROM */
     unsigned spared;    /* files that got a spare slot; table locked */
     uid_t uid;
     gid_t gid;
@@ -64,6 +65,12 @@ void table_give(struct table *t, uint32_t n);
  */
 
 void staging_name(char kind, uint64_t number, char out[32]); /* "s/12" */
+
+/* --- staging_reads.c ---------------------------------------------------------------------------
+ */
+
+/* Slot locked: its file gets its size.  0 or -errno. */
+int reads_settle(struct staging *st, uint32_t number);
 
 /* --- staging_lane.c ----------------------------------------------------------------------------
  */

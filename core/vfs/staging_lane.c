@@ -60,10 +60,9 @@ static bool suits(int flags)
  * uses while they are in the lane: a tenth of the cost of opening it. */
 static void keep_source(struct staging *st, uint32_t number, int fd, int flags)
 {
-    if (kept_source(&st->kept, number, flags) >= 0)
-        return;
-    int source = fcntl(fd, F_DUPFD_CLOEXEC, HIGH_FD);
-    kept_set_source(&st->kept, number, source, flags);
+    flags &= STAGING_FLAGS & ~O_CLOEXEC;
+    if (kept_source(&st->kept, number, flags) < 0)
+        kept_set_source(&st->kept, number, fcntl(fd, F_DUPFD_CLOEXEC, HIGH_FD), flags);
 }
 
 void lane_begin(struct staging *st, uint32_t number, int fd, int flags)
@@ -71,12 +70,14 @@ void lane_begin(struct staging *st, uint32_t number, int fd, int flags)
     const uint32_t fresh = SLOT_BLANK | SLOT_FILLED;
     struct slot *s = staging_slot(st, number);
 
+    if ((s->flags & SLOT_READS) != 0)
+        return;
     if (!suits(flags) || s->flags != fresh || st->lanes_off != 0 || atomic_load(&st->unseen) ||
         !kept_is(&st->kept, number, KEPT_WORK) || lane_of(st, number) == NULL) {
         kept_drop_source(&st->kept, number); /* the program will move its offset */
         return;
     }
-    keep_source(st, number, fd, flags & STAGING_FLAGS & ~O_CLOEXEC);
+    keep_source(st, number, fd, flags);
     s->lane_len = 0;
     s->lane_fd = fd;
     s->lane_owner = st->me;
@@ -164,15 +165,19 @@ int lane_settle(struct staging *st, uint32_t number)
     struct staging_owner owner;
     int rc = 0;
 
-    if ((s->flags & SLOT_LANE) != 0) {
-        if (s->lane_len > 0) {
+    if ((s->flags & (SLOT_LANE | SLOT_READS)) != 0) {
+        bool reads = (s->flags & SLOT_READS) != 0,
+             fills = reads ? s->published > 0 : s->lane_len > 0;
+        if (reads) /* it is for reading alone */
+            kept_drop_source(&st->kept, number);
+        if (fills) {
             staging_enter(st, &owner);
-            rc = put_bytes(st, number);
+            rc = reads ? reads_settle(st, number) : put_bytes(st, number);
             staging_leave(&owner);
         }
         if (rc < 0)
             return rc;
-        uint32_t gone = SLOT_LANE | (s->lane_len > 0 ? SLOT_BLANK : 0);
+        uint32_t gone = SLOT_LANE | SLOT_READS | (fills ? SLOT_BLANK : 0);
         __atomic_store_n(&s->flags,
                          (s->flags & ~gone) | (s->lane_len > 0 ? (uint32_t)SLOT_BEHIND : 0),
                          __ATOMIC_SEQ_CST);
@@ -190,7 +195,7 @@ int lane_settle(struct staging *st, uint32_t number)
 void lane_closing(struct staging *st, uint32_t number)
 {
     struct slot *s = staging_slot(st, number);
-    if ((s->flags & (SLOT_LANE | SLOT_BEHIND)) == 0 || !is_mine(st, s))
+    if ((s->flags & (SLOT_LANE | SLOT_READS | SLOT_BEHIND)) == 0 || !is_mine(st, s))
         return;
     s->lane_fd = -1;
     __atomic_and_fetch(&s->flags, ~(uint32_t)SLOT_BEHIND, __ATOMIC_SEQ_CST);
@@ -199,8 +204,8 @@ void lane_closing(struct staging *st, uint32_t number)
 bool lane_is_over(const struct staging *st, uint32_t number)
 {
     const struct slot *s = &st->t->slot[number];
-    return (s->flags & SLOT_LANE) != 0 && is_mine(st, s) && s->lane_fd < 0 && s->opened == 1 &&
-           !atomic_load(&st->unseen);
+    return (s->flags & (SLOT_LANE | SLOT_READS)) != 0 && is_mine(st, s) && s->lane_fd < 0 &&
+           s->opened == 1 && !atomic_load(&st->unseen);
 }
 
 static void settle_all(struct staging *st)

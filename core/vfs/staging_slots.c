@@ -121,7 +121,7 @@ void staging_drop_spares(struct staging *st)
     uint32_t number;
 
     table_lock(st->t);
-    while ((number = kept_spare(&st->kept)) != 0) {
+    while (kept_numbers(&st->kept, KEPT_SPARE, &number, 1) != 0) {
         if (st->t->slot[number].ino == SLOT_SPARE) {
             drop_lane(st, number);
             table_give(st->t, number);
@@ -199,10 +199,10 @@ bool staging_left(struct staging *st, uint32_t number)
     return left;
 }
 
-/* A spare slot for the inode: number, or 0. */
-static uint32_t take_spare(struct staging *st, uint64_t ino)
+/* A spare slot for the inode, opened with these flags: number, or 0. */
+static uint32_t take_spare(struct staging *st, uint64_t ino, int flags)
 {
-    uint32_t n = kept_spare(&st->kept);
+    uint32_t n = kept_spare(&st->kept, flags & STAGING_FLAGS & ~O_CLOEXEC);
     if (n != 0 && st->t->slot[n].ino != SLOT_SPARE) { /* a child that nobody saw took it */
         kept_drop(&st->kept, n, KEPT_SPARE);
         return 0;
@@ -256,9 +256,9 @@ int staging_hold(struct staging *st, uint64_t ino, int flags, uint32_t *number,
             *how = STAGING_NEW;
         }
     } else {
-        if (!writes || kept_spare(&st->kept) == 0 || ++st->spared % SWEEP_EVERY == 0)
+        if (kept_spare(&st->kept, flags) == 0 || ++st->spared % SWEEP_EVERY == 0)
             sweep_locked(st); /* before it is taken: nobody holds it yet */
-        n = writes ? take_spare(st, ino) : 0;
+        n = take_spare(st, ino, flags);
         if (n == 0 && (room = staging_back_more(st)) == 0)
             n = table_take(st->t, ino);
     }

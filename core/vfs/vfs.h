@@ -46,10 +46,10 @@ enum vfs_kind {
 
 struct vfs_fd {
     uint64_t ino;
-    uint32_t slot; /* staging number of a VFS_FILE */
-    uint32_t gen;  /* of the slot: a reused one differs */
-    uint8_t kind;  /* enum vfs_kind */
-    bool writable, append;
+    uint32_t slot;                   /* staging number of a VFS_FILE */
+    uint32_t gen;                    /* of the slot: a reused one differs */
+    uint8_t kind;                    /* enum vfs_kind */
+    bool readable, writable, append; /* of a VFS_FILE */
     bool borrowed; /* came by fork or exec: somebody else may hold it and close it later */
     bool made;     /* VFS_DIR: its skeleton was made for this descriptor and goes with it */
 };

@@ -5,6 +5,7 @@
 #include "tests/unit/blocks.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
@@ -79,6 +80,36 @@ static void test_missing_and_short(void)
     free(got);
     close(fd);
     store_close(st);
+}
+
+/* What is read twice in a row stays open, and that only. */
+static void test_kept(void)
+{
+    struct store *st = fresh(false);
+    int fd = source_file(2 * BLOCK);
+    char path[PATH_MAX], got[8];
+
+    CU_ASSERT_EQUAL_FATAL(store_put_slice(st, 1, fd, 0, 2 * BLOCK), 0);
+    CU_ASSERT_EQUAL(store_get(st, 1, 2 * BLOCK, 0, got, 8), 0);
+    CU_ASSERT_EQUAL(store_fd(st), -1);
+    CU_ASSERT_EQUAL(store_get(st, 1, 2 * BLOCK, 8, got, 8), 0);
+    int kept = store_fd(st);
+    CU_ASSERT(kept >= 0 && fcntl(kept, F_GETFD) == FD_CLOEXEC);
+    path_of("vol/chunks/0/0/1_0_65536", path);
+    CU_ASSERT_EQUAL(unlink(path), 0);
+    memset(got, 0, sizeof got);
+    CU_ASSERT_EQUAL(store_get(st, 1, 2 * BLOCK, 100, got, 8), 0); /* it is still what it was */
+    CU_ASSERT_EQUAL((unsigned char)got[7], byte_at(107));
+    CU_ASSERT_EQUAL(store_fd(st), kept);
+    CU_ASSERT_EQUAL(store_get(st, 1, 2 * BLOCK, BLOCK, got, 8), 0);
+    CU_ASSERT_EQUAL((unsigned char)got[0], byte_at(BLOCK));
+    CU_ASSERT(store_fd(st) == -1 && fcntl(kept, F_GETFD) < 0);
+    CU_ASSERT_EQUAL(store_get(st, 1, 2 * BLOCK, 0, got, 8), -ENOENT);
+    CU_ASSERT_EQUAL(store_get(st, 1, 2 * BLOCK, BLOCK, got, 8), 0);
+    kept = store_fd(st);
+    store_close(st);
+    CU_ASSERT(kept >= 0 && fcntl(kept, F_GETFD) < 0);
+    close(fd);
 }
 
 static void test_views(void)
@@ -238,6 +269,7 @@ int main(void)
     CU_TestInfo tests[] = {
         {"ranges", test_get_ranges},
         {"missing and short blocks", test_missing_and_short},
+        {"a block that stays open", test_kept},
         {"views", test_views},
         {"delete", test_delete},
         {"a new volume", test_format},
