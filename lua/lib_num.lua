@@ -16,7 +16,7 @@ function num.dec(b)
     end
     local hi, lo = unpack_at(">I4I4", b)
     if hi < 2097152 then
-        s = format("%.0f", hi * 4294967296 + lo)
+        s = format("%d", hi * 4294967296 + lo)
     else
         -- three limbs of 10^7, 16 bits at a time
         local x, y, z = 0, 0, 0
@@ -32,6 +32,27 @@ function num.dec(b)
     known[b] = s
     return s
 end
+
+-- Key of the inode that an entry (u8 type, 8 bytes) names.
+local stem = P .. "i"
+function num.entry_key(entry)
+    if #entry == 9 then
+        local hi, lo = unpack_at(">I4I4", entry, 2)
+        if hi < 2097152 then
+            return stem .. format("%d", hi * 4294967296 + lo)
+        end
+    end
+    return stem .. num.dec(sub(entry, 2))
+end
+
+-- A length as 2 bytes: num.two[n].
+num.two = setmetatable({}, {
+    __index = function(known_lengths, n)
+        local s = pack(">H", n)
+        known_lengths[n] = s
+        return s
+    end,
+})
 
 -- 8 bytes of a decimal text of 1 to 20 digits.
 function num.bytes(s)

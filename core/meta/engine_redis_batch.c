@@ -215,9 +215,23 @@ static int decode_slices(const uint8_t *p, size_t len, uint32_t run, struct op_r
     return 0;
 }
 
+/* What the op alone would answer: a directory that is gone had its attr as it was. */
+static void set_removed(const struct op *op, uint64_t hour, struct op_result *res)
+{
+    res->rflags = hour ? OPR_TRASHED : OPR_GONE;
+    res->parent = op->base;
+    res->has_attr = true;
+    if (hour)
+        res->attr.parent = hour;
+    else if (op->kind == OP_UNLINK)
+        res->attr.nlink = 0;
+    if (hour || op->kind == OP_UNLINK)
+        res->attr.ctime = op->now;
+}
+
 /* Entries, attrs before the change, and the trash's directory or the slices given back. */
-static int decode_unlinked(const struct rds_reply *r, const struct op *ops, uint32_t run,
-                           struct op_result *res)
+static int decode_removed(const struct rds_reply *r, const struct op *ops, uint32_t run,
+                          struct group_room *room, struct op_result *res)
 {
     const char *entries, *attrs, *rest;
     size_t nentries, nattrs, nrest;
@@ -229,18 +243,13 @@ static int decode_unlinked(const struct rds_reply *r, const struct op *ops, uint
         nattrs != run * ATTR_BYTES)
         return -EIO;
     uint64_t hour = nrest == 8 ? get_be64((const uint8_t *)rest) : 0; /* 8: no list is so short */
+    group_by_directory(room, ops, run);
     for (uint32_t i = 0; i < run; i++) {
-        if (entry_decode(entries + i * ENTRY_BYTES, ENTRY_BYTES, &type, &res[i].ino) < 0 ||
-            attr_decode(attrs + i * ATTR_BYTES, ATTR_BYTES, &res[i].attr) < 0)
+        uint16_t turn = room->order[i];
+        if (entry_decode(entries + i * ENTRY_BYTES, ENTRY_BYTES, &type, &res[turn].ino) < 0 ||
+            attr_decode(attrs + i * ATTR_BYTES, ATTR_BYTES, &res[turn].attr) < 0)
             return -EIO;
-        res[i].rflags = hour ? OPR_TRASHED : OPR_GONE;
-        res[i].parent = ops[i].base;
-        res[i].has_attr = true;
-        res[i].attr.ctime = ops[i].now;
-        if (hour)
-            res[i].attr.parent = hour;
-        else
-            res[i].attr.nlink = 0;
+        set_removed(&ops[turn], hour, &res[turn]);
     }
     return hour ? 0 : decode_slices((const uint8_t *)rest, nrest, run, res);
 }
@@ -248,7 +257,7 @@ static int decode_unlinked(const struct rds_reply *r, const struct op *ops, uint
 /* The answer to one argument: of one op, or of a run: what all that worked have in common, or an
  * answer for each. */
 static int decode_part(const struct rds_reply *r, const struct op *ops, uint32_t run,
-                       struct op_result *res)
+                       struct group_room *room, struct op_result *res)
 {
     const char *bytes;
     int64_t rflags;
@@ -262,7 +271,7 @@ static int decode_part(const struct rds_reply *r, const struct op *ops, uint32_t
     if (rds_reply_array(r, &count) < 0)
         return -EIO;
     if (count == 3 && rds_reply_bytes(rds_reply_at(r, 0), &bytes, &len) == 0)
-        return decode_unlinked(r, ops, run, res);
+        return decode_removed(r, ops, run, room, res);
     if (count != run)
         return -EIO;
     for (uint32_t i = 0; i < run && rc == 0; i++)
@@ -270,7 +279,8 @@ static int decode_part(const struct rds_reply *r, const struct op *ops, uint32_t
     return rc;
 }
 
-static int decode(const struct rds_reply *r, const struct way *w, struct engine_request *rq)
+static int decode(const struct rds_reply *r, const struct way *w, struct group_room *room,
+                  struct engine_request *rq)
 {
     int64_t outcome, last;
     size_t count, at = 0;
@@ -295,7 +305,7 @@ static int decode(const struct rds_reply *r, const struct way *w, struct engine_
     for (size_t i = 0; i < w->n && rc == 0; i++) {
         uint32_t run = w->part[i].ops;
 
-        rc = decode_part(rds_reply_at(r, HEAD_FIELDS + i), rq->ops + at, run, rq->res + at);
+        rc = decode_part(rds_reply_at(r, HEAD_FIELDS + i), rq->ops + at, run, room, rq->res + at);
         at += run > 0 ? run : 1;
     }
     return rc;
@@ -328,7 +338,7 @@ struct engine_request *engine_redis_complete(struct engine *e)
     if (w && w->flight)
         rq->rc = rds_script_wait(re->rds, w->flight, &reply);
     if (w && w->flight && rq->rc == 0) {
-        rq->rc = decode(reply, w, rq);
+        rq->rc = decode(reply, w, re->room, rq);
         if (rq->rc < 0)
             rds_fail(re->rds, rq->rc, "malformed answer of the script");
     }

@@ -198,19 +198,22 @@ static size_t encode_make(struct group_room *room, const struct keys *keys, cons
     return i;
 }
 
-/* --- OP_UNLINK -------------------------------------------------------------------------------- */
+/* --- OP_UNLINK, OP_RMDIR ---------------------------------------------------------------------- */
 
-enum unlink_at {
-    UNLINK_SID = 18,
-    UNLINK_N = 26,
-    UNLINK_FIRST = 30,
-    UNLINK_LAST = 42,
-    UNLINK_HEAD = 54, /* then the groups, the inodes held open */
+enum remove_at {
+    REMOVE_SID = 10,
+    REMOVE_N = 18,
+    REMOVE_DIRS = 22,
+    REMOVE_FIRST = 26,
+    REMOVE_LAST = 38,
+    REMOVE_HEAD = 50, /* then the groups, the inodes held open, the directories */
+    REMOVE_ITEM = 23, /* behind the name */
 };
 
-static bool may_group_unlink(const struct op *op)
+static bool may_group_remove(const struct op *op)
 {
-    return op->cred.ngroups <= OP_GROUPS_MAX && op->flags == 0 && group_is_plain_name(op);
+    return (op->kind == OP_UNLINK || op->kind == OP_RMDIR) && op->cred.ngroups <= OP_GROUPS_MAX &&
+           op->flags == 0 && group_is_plain_name(op);
 }
 
 static bool same_held(const struct op *a, const struct op *b)
@@ -219,39 +222,92 @@ static bool same_held(const struct op *a, const struct op *b)
            (a->data_len == 0 || a->data == b->data || memcmp(a->data, b->data, a->data_len) == 0);
 }
 
-static size_t encode_unlink(struct group_room *room, const struct op *ops, size_t n,
+/* Its place in the list.  Who removes a tree comes back to directories it was in lately. */
+static uint32_t dir_place(struct group_room *r, uint64_t dir)
+{
+    for (uint32_t i = r->ndirs; i > 0; i--)
+        if (r->dirs[i - 1].ino == dir)
+            return i - 1;
+    r->dirs[r->ndirs] = (struct group_dir){.ino = dir};
+    return r->ndirs++;
+}
+
+void group_by_directory(struct group_room *r, const struct op *ops, size_t run)
+{
+    r->ndirs = 0;
+    for (size_t i = 0; i < run; i++) {
+        uint32_t d = dir_place(r, ops[i].base);
+        r->dir_of[i] = (uint16_t)d;
+        r->dirs[d].n++;
+    }
+    for (uint32_t d = 0, at = 0; d < r->ndirs; d++) {
+        r->dirs[d].next = at;
+        at += r->dirs[d].n;
+    }
+    for (size_t i = 0; i < run; i++)
+        r->order[r->dirs[r->dir_of[i]].next++] = (uint16_t)i;
+}
+
+static void add_remove(struct buf *out, const struct op *op, uint16_t turn)
+{
+    uint8_t tail[REMOVE_ITEM];
+
+    add_u8_text(out, op->path, strlen(op->path));
+    tail[0] = op->kind;
+    put_be16(tail + 1, turn);
+    put_moment(tail + 3, op->now);
+    put_be64(tail + 15, op->ino);
+    buf_add(out, tail, sizeof(tail));
+}
+
+/* Directories hold no bytes and are never held open: their ops have neither sid nor data. */
+static bool follows(const struct op *op, const struct op *before, const struct op *file)
+{
+    return !is_before(op->now, before->now) && same_cred(&op->cred, &before->cred) &&
+           may_group_remove(op) &&
+           (op->kind == OP_RMDIR || file == NULL || (op->sid == file->sid && same_held(op, file)));
+}
+
+static size_t encode_remove(struct group_room *room, const struct op *ops, size_t n,
                             struct buf *out)
 {
-    uint8_t head[UNLINK_HEAD] = {GROUP_MARK, OP_UNLINK}, now[12];
-    size_t start = out->len, i = 0;
+    uint8_t head[REMOVE_HEAD] = {GROUP_MARK, OP_UNLINK};
+    const struct op *file = NULL; /* the first */
+    size_t start = out->len, run = 0;
 
-    if (!may_group_unlink(ops))
+    if (!may_group_remove(ops))
+        return 0;
+    do {
+        if (file == NULL && ops[run].kind == OP_UNLINK)
+            file = &ops[run];
+        run++;
+    } while (run < n && run < GROUP_OPS_MAX && follows(&ops[run], &ops[run - 1], file) &&
+             !is_seen(room, hash_name(ops[run].path) ^ hash_ino(ops[run].base)));
+    if (run == 1 && file == NULL)
         return 0;
     buf_add(out, head, sizeof(head));
     add_groups(out, &ops->cred);
-    buf_add_be32(out, ops->data_len);
-    buf_add(out, ops->data, ops->data_len);
-    do {
-        add_u8_text(out, ops[i].path, strlen(ops[i].path));
-        put_moment(now, ops[i].now);
-        buf_add(out, now, sizeof(now));
-        buf_add_be64(out, ops[i].ino);
-        i++;
-    } while (i < n && i < GROUP_OPS_MAX && ops[i].kind == OP_UNLINK && ops[i].base == ops->base &&
-             ops[i].sid == ops->sid && !is_before(ops[i].now, ops[i - 1].now) &&
-             same_cred(&ops[i].cred, &ops->cred) && same_held(&ops[i], ops) &&
-             may_group_unlink(&ops[i]) && !is_seen(room, hash_name(ops[i].path)));
+    buf_add_be32(out, file != NULL ? file->data_len : 0);
+    if (file != NULL)
+        buf_add(out, file->data, file->data_len);
+    group_by_directory(room, ops, run);
+    for (uint32_t i = 0; i < room->ndirs; i++) {
+        buf_add_be64(out, room->dirs[i].ino);
+        buf_add_be32(out, room->dirs[i].n);
+    }
+    for (size_t i = 0; i < run; i++)
+        add_remove(out, &ops[room->order[i]], room->order[i]);
     if (out->failed)
-        return i;
+        return run;
     put_be32(head + 2, ops->cred.uid);
     put_be32(head + 6, ops->cred.gid);
-    put_be64(head + 10, ops->base);
-    put_be64(head + UNLINK_SID, ops->sid);
-    put_be32(head + UNLINK_N, (uint32_t)i);
-    put_moment(head + UNLINK_FIRST, ops->now);
-    put_moment(head + UNLINK_LAST, ops[i - 1].now);
+    put_be64(head + REMOVE_SID, file != NULL ? file->sid : 0);
+    put_be32(head + REMOVE_N, (uint32_t)run);
+    put_be32(head + REMOVE_DIRS, room->ndirs);
+    put_moment(head + REMOVE_FIRST, ops->now);
+    put_moment(head + REMOVE_LAST, ops[run - 1].now);
     memcpy(out->data + start, head, sizeof(head));
-    return i;
+    return run;
 }
 
 /* --- OP_SETATTR ------------------------------------------------------------------------------- */
@@ -310,12 +366,14 @@ size_t group_encode(struct group_room *room, const struct keys *keys, const stru
 {
     if (ops->kind == OP_SETATTR)
         return encode_setattr(ops, n, out);
-    if (ops->kind != OP_MAKE && ops->kind != OP_UNLINK)
+    bool removes = ops->kind == OP_UNLINK || ops->kind == OP_RMDIR;
+    if (ops->kind != OP_MAKE && !removes)
         return 0;
     begin_run(room);
-    is_seen(room, hash_name(ops->path != NULL ? ops->path : ""));
-    if (ops->kind == OP_UNLINK)
-        return encode_unlink(room, ops, n, out);
+    is_seen(room,
+            hash_name(ops->path != NULL ? ops->path : "") ^ (removes ? hash_ino(ops->base) : 0));
+    if (removes)
+        return encode_remove(room, ops, n, out);
     is_seen(room, hash_ino(ops->ino));
     return encode_make(room, keys, ops, n, out);
 }

@@ -78,9 +78,11 @@ int lx_op_ahead(struct lx *x)
 {
     const struct op *op = x->op;
     const uint8_t *p = op->data;
+    char key[LX_KEY];
     struct attr dir;
     bool found;
 
+    lx_key(key, 'd', op->base);
     int rc = lx_load(x, op->base, &dir, &found);
     if (rc == 0 && !is_well_formed(p, op->data_len))
         rc = -EINVAL;
@@ -90,11 +92,11 @@ int lx_op_ahead(struct lx *x)
         rc = -ENOTDIR;
     for (size_t at = 0; rc == 0 && at < op->data_len; at += 1u + p[at]) {
         const char *name = (const char *)p + at + 1;
-        uint64_t ino;
-        uint8_t type;
-        rc = lx_entry(x, op->base, name, p[at], &type, &ino, &found);
-        if (rc == 0 && found && x->res->extra.len < BYTES_MAX)
-            rc = add_file(x, name, p[at], type, ino);
+        struct kv_val v; /* not lx_entry(): as in a listing, .trash is not among them */
+        rc = lx_get(x, key, name, p[at], &v, &found);
+        if (rc == 0 && found && v.len == ENTRY_BYTES && x->res->extra.len < BYTES_MAX)
+            rc = add_file(x, name, p[at], *(const uint8_t *)v.data,
+                          get_be64((const uint8_t *)v.data + 1));
     }
     if (rc == 0 && op->data_len == 0)
         rc = any_names(x);

@@ -279,6 +279,54 @@ static void draw_op(struct drawn *d, uint8_t kind, uint64_t dir, bool is_me, uin
         draw_rest(d);
 }
 
+static size_t in_batch, batch_size;
+
+static void count_drawn(void)
+{
+    if (++in_batch < batch_size)
+        return;
+    batch++;
+    in_batch = 0;
+    batch_size = 1 + below(BATCH_MOST);
+}
+
+static void draw_in(uint8_t kind, uint64_t dir, const char *name, bool is_me)
+{
+    struct drawn *d = &drawn[ndrawn++];
+    draw_op(d, kind, dir, is_me, 1000000);
+    d->op.base = dir;
+    snprintf(d->path, sizeof(d->path), "%s", name);
+    count_drawn();
+}
+
+#define TREE_DEPTH 2
+#define TREE_FILES 6
+#define TREE_MOST  ((TREE_DEPTH + 1) * (2 * TREE_FILES + 2))
+
+/* A tree, made and removed as `rm -rf` does; now and then a file is forgotten. */
+static void draw_tree(uint64_t dir, unsigned depth, bool is_me)
+{
+    uint64_t self = next_ino;
+    uint32_t files = below(TREE_FILES);
+    char name[40];
+
+    is_clean = true;
+    snprintf(name, sizeof(name), "t%llu", (unsigned long long)self);
+    draw_in(OP_MKDIR, dir, name, is_me);
+    for (uint32_t i = 0; i < files; i++) {
+        char file[] = {'f', (char)('0' + i), '\0'};
+        draw_in(chance(90) ? OP_MAKE : OP_SYMLINK, self, file, is_me);
+    }
+    for (uint32_t i = 0; i <= files; i++) {
+        char file[] = {'f', (char)('0' + i), '\0'};
+        if (depth > 0 && i == files / 2 && chance(80))
+            draw_tree(self, depth - 1, is_me);
+        if (i < files && !chance(2))
+            draw_in(OP_UNLINK, self, file, is_me);
+    }
+    draw_in(OP_RMDIR, dir, name, is_me);
+}
+
 /* Runs of one kind in one directory, as programs do. */
 static void draw(size_t n)
 {
@@ -290,8 +338,9 @@ static void draw(size_t n)
         {OP_SYMLINK, 4, 3}, {OP_TRUNCATE, 4, 4}, {OP_LOOKUP, 2, 4},    {OP_SETXATTR, 4, 4},
         {OP_MKNOD, 4, 10},  {OP_AHEAD, 4, 6},
     };
-    size_t in_batch = 0, batch_size = 1 + below(BATCH_MOST);
 
+    in_batch = 0;
+    batch_size = 1 + below(BATCH_MOST);
     drawn = calloc(n, sizeof(*drawn));
     for (ndrawn = 0; ndrawn < n;) {
         uint32_t dice = below(100), i = 0;
@@ -313,11 +362,11 @@ static void draw(size_t n)
             put_be64(held + k, some_ino());
         for (; run > 0 && ndrawn < n; run--) {
             draw_op(&drawn[ndrawn++], rows[i].kind, dir, is_me, names);
-            if (++in_batch == batch_size) {
-                batch++;
-                in_batch = 0;
-                batch_size = 1 + below(BATCH_MOST);
-            }
+            count_drawn();
+        }
+        if (chance(10) && ndrawn + TREE_MOST < n) {
+            held_len = 0;
+            draw_tree(dir, TREE_DEPTH, is_me);
         }
     }
 }
