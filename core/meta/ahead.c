@@ -21,6 +21,9 @@
 #define ASKED_MIN   3                        /* times in a directory, before it is known to pay */
 #define YOUNG_NS    (UINT64_C(25) * 1000000) /* what is younger is not asked for again */
 #define WALKED_MIN  2
+#define WALK_DEPTH  8    /* levels that are looked through for directories to be listed */
+#define SEEN_MAX    2048 /* names, the same */
+#define ENTRIES_MAX 2048 /* of listings that come at once: the script keeps others waiting */
 #define RECORDS_MAX 4096 /* bytes that are kept of a file */
 
 /* --- asking -------------------------------------------------------------------------------------
@@ -185,40 +188,92 @@ static size_t ask_files(struct batch *b, const struct op *op, struct op more[LEA
     return 1 + (b->ahead_pays ? ask_behind(b, op, dir, more + 1, LEARN_MORE - 1) : 0);
 }
 
+/* Listings that a walk will ask for. */
+struct coming {
+    struct batch *b;
+    const struct op *op;
+    struct op *more;
+    size_t n, most, seen;
+};
+
+static void ask_listing(struct coming *c, uint64_t dir)
+{
+    if (c->n + 1 + c->b->ahead_pays > c->most)
+        return;
+    c->more[c->n++] = (struct op){.kind = OP_READDIR,
+                                  .flags = OPF_BY_FD,
+                                  .cred = c->op->cred,
+                                  .now = c->op->now,
+                                  .base = dir,
+                                  .len = AHEAD_ENTRIES};
+    if (c->b->ahead_pays)
+        c->more[c->n++] = all_files(c->op, dir);
+}
+
+/* Of the directories in n places of a listing; and of those below the ones that are listed. */
+static void ask_below(struct coming *c, const struct node *dir, size_t from, size_t n,
+                      unsigned depth)
+{
+    for (size_t i = from; i < from + n && c->n < c->most && c->seen < SEEN_MAX; i++) {
+        size_t len;
+        uint64_t ino;
+        order_name(dir->order, i, &len, &ino);
+        const struct node *d = overlay_node(c->b->overlay, ino);
+        c->seen++;
+        if (d == NULL || d->a.type != TYPE_DIRECTORY)
+            continue;
+        if (!early_is_listed(c->b, d))
+            ask_listing(c, ino);
+        else if (depth > 0 && d->order != NULL)
+            ask_below(c, d, 0, order_count(d->order), depth - 1);
+    }
+}
+
+/* What comes behind dir: its neighbours and what is below them, then those of the directory it is
+ * in, and so on. */
+static void ask_behind_dir(struct coming *c, const struct node *dir)
+{
+    for (unsigned up = 0; up < WALK_DEPTH && c->n < c->most; up++) {
+        const struct node *parent = overlay_node(c->b->overlay, dir->a.parent);
+        bool has_order = parent != NULL && parent != dir && parent->order != NULL;
+        long at = has_order ? order_find(parent->order, dir->ino) : -1;
+        if (at < 0)
+            return;
+        size_t next = (size_t)at + 1;
+        if (up > 0 && c->b->dirs_waiting + c->n > KEPT_PAGES / 4)
+            return; /* those are far: what is near will need the room */
+        ask_below(c, parent, next, order_count(parent->order) - next, WALK_DEPTH);
+        if (up == 0) /* who does not go by the order of the listing comes back to these */
+            ask_below(c, parent, 0, (size_t)at, 0);
+        dir = parent;
+    }
+}
+
+/* How many listings: fewer when what came was much. */
+static size_t dirs_at_once(struct batch *b)
+{
+    if (b->dirs_entries > ENTRIES_MAX)
+        b->dirs_size = b->dirs_size / 2 > DIRS_MIN ? b->dirs_size / 2 : DIRS_MIN;
+    b->dirs_entries = 0;
+    size_t n = b->ahead_pays && b->dirs_size > DIRS_MAX / 4 ? DIRS_MAX / 4 : b->dirs_size;
+    size_t room = b->dirs_waiting < KEPT_PAGES / 4 * 3 ? KEPT_PAGES / 4 * 3 - b->dirs_waiting : 0;
+    return n < room ? n : room;
+}
+
 /* A walk lists the directories of a directory one after another: the listings of the next ones. */
 static size_t ask_dirs(struct batch *b, const struct op *op, struct op more[LEARN_MORE])
 {
-    size_t n = 0;
+    struct coming c = {.b = b, .op = op, .more = more};
     const struct node *dir = overlay_node(b->overlay, op->base);
     const struct node *parent = dir != NULL ? overlay_node(b->overlay, dir->a.parent) : NULL;
-    long at = parent != NULL && parent->order != NULL && parent != dir
-                  ? order_find(parent->order, op->base)
-                  : -1;
     if (b->ahead_pays)
-        more[n++] = all_files(op, op->base);
-    if (at < 0)
-        return n;
-    if (++b->walked < WALKED_MIN)
-        return n;
-    size_t count = order_count(parent->order), dirs = 0;
-    for (size_t i = 1; i < count && dirs < b->dirs_size; i++) {
-        size_t len;
-        uint64_t ino;
-        order_name(parent->order, ((size_t)at + i) % count, &len, &ino);
-        const struct node *d = overlay_node(b->overlay, ino);
-        if (d == NULL || d->a.type != TYPE_DIRECTORY || early_is_listed(b, d))
-            continue;
-        more[n++] = (struct op){.kind = OP_READDIR,
-                                .flags = OPF_BY_FD,
-                                .cred = op->cred,
-                                .now = op->now,
-                                .base = ino,
-                                .len = AHEAD_ENTRIES};
-        if (b->ahead_pays)
-            more[n++] = all_files(op, ino);
-        dirs++;
-    }
-    return n;
+        more[c.n++] = all_files(op, op->base);
+    if (parent == NULL || parent == dir || parent->order == NULL ||
+        order_find(parent->order, op->base) < 0 || ++b->walked < WALKED_MIN)
+        return c.n;
+    c.most = c.n + dirs_at_once(b) * (1 + b->ahead_pays);
+    ask_behind_dir(&c, dir);
+    return c.n;
 }
 
 size_t ahead_ask(struct batch *b, const struct op *op, struct op more[LEARN_MORE], char **room)

@@ -32,11 +32,11 @@ struct reading {
 };
 
 /* A whole listing, as it was answered: some programs ask twice, others will ask for it. */
-#define KEPT_PAGES 48
+#define KEPT_PAGES 256
 #define DIRS_MIN   2
-#define DIRS_MAX   16
+#define DIRS_MAX   64
 struct kept_page {
-    uint64_t dir, listing; /* 0: none; the node's `listing` and `changes` then */
+    uint64_t listing; /* the node's `listing` and `changes` then */
     uint32_t changes;
     bool is_ahead; /* nobody has asked for it yet */
     struct op_result res;
@@ -63,11 +63,13 @@ struct batch {
     bool may_grow;             /* no limit and no quota is near */
     uint64_t usage_at_ms;      /* when that was asked; 0: never */
     struct op_env env;
+    uint64_t kept_dir[KEPT_PAGES]; /* whose page it is; 0: none */
     struct kept_page kept_page[KEPT_PAGES];
     uint32_t next_page;
     struct reading reading;
     uint32_t ahead_size, ahead_sent, ahead_used; /* names at a time; of the last ones */
-    uint32_t dirs_size;                          /* listings at a time */
+    uint32_t dirs_size, dirs_entries;            /* listings at a time, what was in the last */
+    uint32_t dirs_waiting;                       /* kept ones that nobody has asked for yet */
     uint32_t walked; /* directories that were listed one after another in one that was */
     bool ahead_pays;
     uint32_t lost; /* reads that were asked for since the way to a directory was not known */
@@ -114,7 +116,7 @@ void learn_after(struct batch *b, const struct op *ops, size_t n, const struct o
 void learn_opened(struct batch *b, const struct op *op, const struct op_result *res);
 /* Ops for the same round trip whose answers make early ones possible: the way to the directory
  * where something is made, or its listing.  Returns how many; *paths is to be freed with them. */
-#define LEARN_MORE 34
+#define LEARN_MORE (DIRS_MAX + 2)
 size_t learn_more(struct batch *b, const struct op *ops, size_t n, struct op more[LEARN_MORE],
                   char **paths);
 

@@ -65,21 +65,18 @@ static bool wants_usage(const struct batch *b)
 static int board_riders(struct meta *m, const struct op *ops, size_t n, struct ride *r)
 {
     struct batch *b = m->batch;
-    struct op more[LEARN_MORE];
-    char *paths = NULL;
-    size_t n_more = b != NULL && b->params->batchwrite ? learn_more(b, ops, n, more, &paths) : 0;
     bool usage = n > 0 && wants_usage(b) && op_changes(&ops[0]);
 
-    *r = (struct ride){.n = n, .paths = paths};
+    *r = (struct ride){.n = n};
     r->ops = malloc((n + RIDERS) * sizeof(*r->ops));
     r->res = calloc(n + RIDERS, sizeof(*r->res));
     if (r->ops == NULL || r->res == NULL)
         return meta_fail(m, -ENOMEM, "no memory");
     memcpy(r->ops, ops, n * sizeof(*ops));
     r->more = r->n;
-    r->n_more = n_more;
-    for (size_t i = 0; i < n_more; i++)
-        r->ops[r->n++] = more[i];
+    if (b != NULL && b->params->batchwrite)
+        r->n_more = learn_more(b, ops, n, r->ops + n, &r->paths);
+    r->n += r->n_more;
     if (usage) {
         r->usage = r->n;
         r->ops[r->n++] = (struct op){.kind = OP_STATFS, .base = INO_ROOT, .now = ops[0].now};

@@ -5,6 +5,7 @@ redis_start
 format_ours --trash-days 0
 DIRS=60 FILES=15
 trips() { jfspre stats --prometheus | awk '/^jfspre_round_trips_total/ { print $2 }'; }
+listed() { jfspre stats --prometheus | awk '/^jfspre_ops_direct_total/ && /"readdir"/ { print $2 }'; }
 # at_most LIMIT NAME CMD...: on a volume that nothing is pending in
 at_most() {
     local limit=$1 name=$2 before
@@ -31,7 +32,10 @@ case_of "what was copied is the same" jfs diff -r "$W/tree" $PREFIX/b/tree
 at_most $((DIRS / 2)) "find" find $PREFIX/b/tree -type f
 case_of "find: all of them" [ "$(wc -l <"$W/out")" = $((DIRS * FILES)) ]
 at_most $DIRS "du" du -s $PREFIX/b/tree
-at_most $((DIRS * 2)) "rm -rf" rm -rf $PREFIX/b/tree
+before=$(listed)
+at_most $DIRS "rm -rf" rm -rf $PREFIX/b/tree
+say "rm -rf: $(($(listed) - before)) listings were asked for"
+case_of "rm -rf: most listings come with others" [ $(($(listed) - before)) -le $((DIRS / 6)) ]
 case_of "nothing is left of it" [ -z "$(jfs ls $PREFIX/b)" ]
 case_of "our fsck" our_fsck
 finish
