@@ -217,13 +217,13 @@ static void repair(struct queue *q)
     p->undo_len = 0;
     if (p->open != 0) {
         struct queue_group *g = queue_group_at(q, p->open);
-        p->tail = g->end;
+        QUEUE_SET(p->tail, g->end);
         g->ops = count_frames(q, p->open);
         if (g->seq != 0)
-            p->open = 0;
+            QUEUE_SET(p->open, 0);
     }
     if (p->head > p->tail)
-        p->head = p->tail;
+        QUEUE_SET(p->head, p->tail);
     if (p->first > p->head)
         p->first = p->head;
     for (uint64_t at = p->first; at < p->tail; at = queue_group_at(q, at)->end)

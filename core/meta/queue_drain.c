@@ -133,9 +133,9 @@ uint32_t queue_sent(struct queue *q, const struct queue_batch *b)
     if (is_there(q, &b->place) && p->head <= b->place.at) {
         struct queue_group *g = queue_group_at(q, b->place.at);
         g->sent_ms = clock_mono_ms();
-        p->head = b->next.at;
+        QUEUE_SET(p->head, b->next.at);
         sent = g->ops;
-        p->waiting -= p->waiting > sent ? sent : p->waiting;
+        QUEUE_SET(p->waiting, p->waiting > sent ? p->waiting - sent : 0);
     }
     if (p->head >= p->tail)
         board_clear_pending(q->board, q->number);
@@ -145,7 +145,7 @@ uint32_t queue_sent(struct queue *q, const struct queue_batch *b)
 
 bool queue_is_empty(struct queue *q)
 {
-    return q->p->head >= q->p->tail;
+    return QUEUE_LOOK(q->p->head) >= QUEUE_LOOK(q->p->tail);
 }
 
 void queue_count_waiting(struct queue *q)
@@ -154,12 +154,12 @@ void queue_count_waiting(struct queue *q)
     uint64_t n = 0;
     for (uint64_t at = p->head; at < p->tail; at = queue_group_at(q, at)->end)
         n += queue_group_at(q, at)->ops;
-    p->waiting = n;
+    QUEUE_SET(p->waiting, n);
 }
 
 uint64_t queue_waiting(const struct queue *q)
 {
-    return q->p->waiting;
+    return QUEUE_LOOK(q->p->waiting);
 }
 
 static void drop_old(struct queue *q, bool all)
@@ -198,9 +198,10 @@ void queue_tidy(struct queue *q, bool all)
         drop_old(q, all);
         if (p->first >= p->head && p->tail > QUEUE_DATA) {
             p->use++;
-            p->tail = QUEUE_DATA; /* first: a tail below the head is an empty queue */
+            QUEUE_SET(p->tail, QUEUE_DATA); /* first: a tail below the head is an empty queue */
             atomic_thread_fence(memory_order_release);
-            p->head = p->first = QUEUE_DATA;
+            QUEUE_SET(p->head, QUEUE_DATA);
+            p->first = QUEUE_DATA;
             if (p->backed > SMALL)
                 give_back(q);
         }
@@ -218,7 +219,7 @@ int queue_rewind(struct queue *q, uint64_t last)
     for (uint64_t at = p->first; at < p->head; at = queue_group_at(q, at)->end) {
         if (queue_group_at(q, at)->seq == last + 1) {
             board_set_pending(q->board, q->number); /* before it is true */
-            p->head = at;
+            QUEUE_SET(p->head, at);
             queue_count_waiting(q);
             rc = 0;
             break;

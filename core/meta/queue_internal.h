@@ -35,6 +35,10 @@ struct queue_group {
     uint32_t unused;
 };
 
+/* head, tail, open and waiting change under the lock and are looked at without it. */
+#define QUEUE_LOOK(field)       __atomic_load_n(&(field), __ATOMIC_RELAXED)
+#define QUEUE_SET(field, value) __atomic_store_n(&(field), (value), __ATOMIC_RELAXED)
+
 struct queue_page {
     uint64_t magic;
     char id[QUEUE_ID_MAX];

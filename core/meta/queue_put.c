@@ -119,7 +119,7 @@ static int put(struct queue *q, const struct op *op, struct queue_packer *pk, st
         *queue_group_at(q, p->tail) =
             (struct queue_group){.end = at + bytes, .ops = 1, .pack = pack};
         atomic_thread_fence(memory_order_release);
-        p->open = p->tail;
+        QUEUE_SET(p->open, p->tail);
     } else {
         struct queue_group *g = queue_group_at(q, p->open);
         if (pack != 0)
@@ -129,10 +129,10 @@ static int put(struct queue *q, const struct op *op, struct queue_packer *pk, st
         g->ops++;
     }
     atomic_thread_fence(memory_order_release); /* what is below the tail is open, or closed */
-    p->tail = at + bytes;
+    QUEUE_SET(p->tail, at + bytes);
     if (pack != 0)
         named(p, pack);
-    p->waiting++;
+    QUEUE_SET(p->waiting, p->waiting + 1);
     *ref = (struct queue_ref){.group = p->open, .frame = at, .use = p->use};
     return 0;
 }
@@ -204,17 +204,17 @@ int queue_fold(struct queue *q, const struct queue_ref *ref, const struct op_con
 
 bool queue_holds(const struct queue *q, const struct queue_ref *ref)
 {
-    return q != NULL && ref->frame != 0 && ref->use == q->p->use && ref->group == q->p->open;
+    return q != NULL && ref->frame != 0 && ref->use == q->p->use &&
+           ref->group == QUEUE_LOOK(q->p->open);
 }
 
 void queue_fill(struct queue *q, struct queue_fill *out)
 {
     const struct queue_page *p = q->p;
     /* Each is looked at once: who drains moves the head and closes the group meanwhile. */
-    uint64_t head = __atomic_load_n(&p->head, __ATOMIC_RELAXED);
-    uint64_t tail = __atomic_load_n(&p->tail, __ATOMIC_RELAXED);
-    uint64_t open = __atomic_load_n(&p->open, __ATOMIC_RELAXED);
-    *out = (struct queue_fill){.pending = tail > head ? tail - head : 0, .waiting = p->waiting};
+    uint64_t head = QUEUE_LOOK(p->head), tail = QUEUE_LOOK(p->tail), open = QUEUE_LOOK(p->open);
+    *out = (struct queue_fill){.pending = tail > head ? tail - head : 0,
+                               .waiting = QUEUE_LOOK(p->waiting)};
     if (open != 0) {
         const struct queue_group *g = queue_group_at(q, open);
         out->ops = g->ops;
@@ -230,7 +230,7 @@ void queue_close_group(struct queue *q)
         return;
     queue_group_at(q, p->open)->seq = p->next_seq;
     atomic_thread_fence(memory_order_release);
-    p->open = 0;
+    QUEUE_SET(p->open, 0);
     p->next_seq++;
 }
 
