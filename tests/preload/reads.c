@@ -203,6 +203,37 @@ static void by_children(void)
     end("cat", fd);
 }
 
+/* A program may be executed while another process reads it. */
+static void while_executed(void)
+{
+    int go[2], from = open("/bin/true", O_RDONLY), fd;
+    char bytes[4096], c = 0;
+    ssize_t n;
+
+    FD(fd, open("program", O_WRONLY | O_CREAT | O_EXCL, 0755));
+    while ((n = read(from, bytes, sizeof(bytes))) > 0)
+        if (write(fd, bytes, (size_t)n) != n)
+            puts("cannot copy");
+    close(from);
+    close(fd);
+    SHOW(pipe(go));
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(go[1]);
+        (void)!read(go[0], &c, 1);
+        execl("./program", "program", NULL);
+        _exit(errno);
+    }
+    FD(fd, open("program", O_RDONLY));
+    SHOW(read(fd, bytes, 10));
+    close(go[0]);
+    close(go[1]);
+    show_wait("executed", pid);
+    SHOW(read(fd, bytes, 10));
+    SHOW(close(fd));
+    SHOW(unlink("program"));
+}
+
 int main(int argc, char **argv)
 {
     begin(argc, argv);
@@ -216,6 +247,7 @@ int main(int argc, char **argv)
     by_this_process();
     by_streams();
     by_children();
+    while_executed();
     put_file("empty", "");
     int fd = open("empty", O_RDONLY);
     end("empty", fd);
