@@ -73,7 +73,7 @@ void fdtab_after_fork(struct vfs *v);
 bool fdtab_is_own(int fd);
 /* The program wants the number fd for itself: if it is an own one, moves it away first. */
 void fdtab_make_way(int fd);
-#define OWN_MAX 96 /* of them: core keeps up to 64 for record locks */
+#define OWN_MAX 112 /* of them: core keeps up to 64 for record locks */
 
 /* The own descriptors in ascending order, at most n; returns how many. */
 size_t fdtab_own_list(int *fds, size_t n);

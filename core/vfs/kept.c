@@ -34,17 +34,20 @@ static bool is_for(struct kept_row *r, unsigned why)
     return atomic_load(&r->number) != 0 && (atomic_load(&r->why) & why) != 0;
 }
 
-static unsigned with_reason(struct kept *k, unsigned why)
+/* Its source is all there is. */
+static bool is_reader(struct kept_row *r)
 {
-    unsigned n = 0;
-    for (int i = 0; i < k->top; i++)
-        n += is_for(&k->row[i], why);
-    return n;
+    int source = atomic_load(&r->source);
+    return source >= 0 && source == atomic_load(&r->fd);
 }
 
-static bool has_room(struct kept *k, enum kept_why why)
+/* For one more that is only read, or is not. */
+static bool has_room(struct kept *k, enum kept_why why, bool reads)
 {
-    return why == KEPT_LOCKS || with_reason(k, why) < (why == KEPT_WORK ? WORK_MAX : SPARES_MAX);
+    int most = why == KEPT_WORK ? WORK_MAX : SPARES_MAX;
+    for (int i = 0; i < k->top; i++)
+        most -= is_for(&k->row[i], why) && is_reader(&k->row[i]) == reads;
+    return why == KEPT_LOCKS || most > 0;
 }
 
 int kept_get(struct kept *k, uint32_t number)
@@ -66,7 +69,7 @@ static struct kept_row *new_row(struct kept *k)
 static struct kept_row *add_row(struct kept *k, uint32_t number, int fd, enum kept_why why,
                                 int source, int flags)
 {
-    struct kept_row *r = has_room(k, why) ? new_row(k) : NULL;
+    struct kept_row *r = has_room(k, why, source >= 0) ? new_row(k) : NULL;
     if (r == NULL)
         return NULL;
     atomic_store(&r->fd, fd);
@@ -129,7 +132,7 @@ bool kept_turn(struct kept *k, uint32_t number, enum kept_why from, enum kept_wh
 {
     pthread_mutex_lock(&k->lock);
     struct kept_row *r = find(k, number);
-    bool turned = r != NULL && r->why == (unsigned)from && has_room(k, to);
+    bool turned = r != NULL && r->why == (unsigned)from && has_room(k, to, is_reader(r));
     if (turned)
         atomic_store(&r->why, to);
     pthread_mutex_unlock(&k->lock);
@@ -187,12 +190,6 @@ int kept_source(struct kept *k, uint32_t number, int flags)
     return fd >= 0 && r->source_flags == flags ? fd : -1;
 }
 
-static bool is_reader(struct kept_row *r)
-{
-    int source = atomic_load(&r->source);
-    return source >= 0 && source == atomic_load(&r->fd);
-}
-
 void kept_drop_source(struct kept *k, uint32_t number)
 {
     struct kept_row *r = find(k, number);
@@ -210,8 +207,8 @@ void kept_drop_source(struct kept *k, uint32_t number)
 uint32_t kept_spare(struct kept *k, int flags)
 {
     bool reads = (flags & O_ACCMODE) == O_RDONLY;
-    uint32_t number[SPARES_MAX], other = 0;
-    size_t n = kept_numbers(k, KEPT_SPARE, number, SPARES_MAX);
+    uint32_t number[2 * SPARES_MAX], other = 0;
+    size_t n = kept_numbers(k, KEPT_SPARE, number, 2 * SPARES_MAX);
     for (size_t i = 0; i < n; i++) {
         struct kept_row *r = find(k, number[i]);
         if (r == NULL || is_reader(r) != reads)

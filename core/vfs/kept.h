@@ -23,9 +23,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define KEPT_MAX   64 /* files in one process */
-#define WORK_MAX   8  /* of them, such as are being written */
-#define SPARES_MAX 4
+#define KEPT_MAX   80 /* files in one process */
+#define WORK_MAX   8  /* of them, such as are being written, and as many that are only read */
+#define SPARES_MAX 2  /* of either */
 #define LANE_BYTES (256u << 10)
 
 enum kept_why { KEPT_LOCKS = 1, KEPT_WORK = 2, KEPT_SPARE = 4 };
