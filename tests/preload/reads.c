@@ -203,6 +203,49 @@ static void by_children(void)
     end("cat", fd);
 }
 
+/* A process that was there before reads, writes and removes the file that this one reads. */
+static void beside_another(void)
+{
+    int go[2], done[2], fd;
+    char c = 0;
+
+    SHOW(pipe(go));
+    SHOW(pipe(done));
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(go[1]);
+        for (int step = 0; read(go[0], &c, 1) == 1; step++) {
+            fd = open("file", step == 1 ? O_RDWR : O_RDONLY);
+            if (step == 0)
+                next("the other", fd, 5);
+            if (step == 1 && (pwrite(fd, "other", 5, 12) != 5 || lseek(fd, 0, SEEK_END) < 0 ||
+                              write(fd, "end", 3) != 3))
+                puts("cannot write");
+            close(fd);
+            if (step == 2)
+                unlink("file");
+            fflush(stdout);
+            (void)!write(done[1], &c, 1);
+        }
+        _exit(0);
+    }
+    for (int step = 0; step < 3; step++) {
+        fd = begun(O_RDONLY);
+        fflush(stdout);
+        (void)!write(go[1], &c, 1);
+        (void)!read(done[0], &c, 1);
+        next("beside another", fd, 10);
+        SHOW(lseek(fd, -5, SEEK_END));
+        end("beside another", fd);
+    }
+    for (int i = 0; i < 2; i++) {
+        close(go[1 - i]);
+        close(done[i]);
+    }
+    show_wait("the other", pid);
+    put_file("file", text);
+}
+
 /* A program may be executed while another process reads it. */
 static void while_executed(void)
 {
@@ -247,6 +290,7 @@ int main(int argc, char **argv)
     by_this_process();
     by_streams();
     by_children();
+    beside_another();
     while_executed();
     put_file("empty", "");
     int fd = open("empty", O_RDONLY);
