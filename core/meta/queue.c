@@ -107,10 +107,15 @@ int queue_back_to(struct queue *q, uint64_t end)
     return rc;
 }
 
-/* When the process began, in ticks since boot: a process id comes again, this does not. */
+/* When the process began, in ticks since boot: a process id comes again, this does not.  0: it
+ * ended, also when nobody has waited for it yet, which a first thread that ended before others
+ * looks like.
+ */
 static uint64_t birth_of(pid_t pid)
 {
-    char path[64], text[1024];
+    enum { STATE = 3, THREADS = 20, START = 22 }; /* proc(5), by their numbers there */
+    uint64_t value[START + 1] = {0};
+    char path[64], text[1024], state = 0;
     snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
@@ -120,9 +125,14 @@ static uint64_t birth_of(pid_t pid)
         return 0;
     text[n] = '\0';
     char *at = strrchr(text, ')'); /* the name before may hold anything */
-    for (int field = 2; at != NULL && field < 22; field++)
-        at = strchr(at + 1, ' ');
-    return at != NULL ? strtoull(at, NULL, 10) : 0;
+    for (int field = STATE; field <= START && at != NULL && (at = strchr(at, ' ')) != NULL;
+         field++) {
+        at++;
+        if (field == STATE)
+            state = *at;
+        value[field] = strtoull(at, NULL, 10);
+    }
+    return (state == 'Z' || state == 'X') && value[THREADS] <= 1 ? 0 : value[START];
 }
 
 static bool is_alive(const struct queue_page *p)
