@@ -125,12 +125,12 @@ static uint64_t birth_of(pid_t pid)
         return 0;
     text[n] = '\0';
     char *at = strrchr(text, ')'); /* the name before may hold anything */
-    for (int field = STATE; field <= START && at != NULL && (at = strchr(at, ' ')) != NULL;
-         field++) {
-        at++;
-        if (field == STATE)
-            state = *at;
-        value[field] = strtoull(at, NULL, 10);
+    for (int field = STATE; field <= START && at != NULL; field++) {
+        at = strchr(at + 1, ' ');
+        if (at != NULL)
+            value[field] = strtoull(at + 1, NULL, 10);
+        if (at != NULL && field == STATE)
+            state = at[1];
     }
     return (state == 'Z' || state == 'X') && value[THREADS] <= 1 ? 0 : value[START];
 }

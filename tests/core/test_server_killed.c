@@ -8,6 +8,7 @@
  *
  * CRASH_KILLS (12, of each kind) and CRASH_SEED (the date) choose how long and which.
  */
+#include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/meta/engine.h"
 #include "tests/lib/crash.h"
@@ -36,6 +37,7 @@
 #define BYTES_MAX   150000
 #define BETWEEN     400 /* files at least from one kill to the next */
 #define PATIENCE_MS 60000
+#define SECOND_MS   1000
 
 enum fate { NEVER, EITHER, THERE, RENAMED, REMOVED };
 
@@ -299,15 +301,40 @@ static void begin(struct run *r, const char *const *args)
         writer(&r->vol);
 }
 
+/* What the log had a while ago: of appendfsync everysec the kernel has written that, however slow
+ * the machine is. */
+struct written {
+    uint64_t from_ms;
+    long before, now; /* bytes half a second ago or more, and then */
+};
+
+static void look_at_log(const struct run *r, struct written *w)
+{
+    uint64_t ms = clock_mono_ms();
+    if (r->cut == 0 || (w->from_ms != 0 && ms - w->from_ms < SECOND_MS / 2))
+        return;
+    w->before = w->now;
+    w->now = server_log_bytes(r->s);
+    w->from_ms = ms;
+}
+
 /* Waits for what must come sooner or later. */
-static bool reaches(atomic_uint *count, unsigned goal)
+static bool reaches_watching(atomic_uint *count, unsigned goal, const struct run *r,
+                             struct written *w)
 {
     for (int ms = 0; atomic_load(count) < goal; ms++) {
         if (ms > PATIENCE_MS)
             return false;
+        if (r != NULL)
+            look_at_log(r, w);
         nap_ms(1);
     }
     return true;
+}
+
+static bool reaches(atomic_uint *count, unsigned goal)
+{
+    return reaches_watching(count, goal, NULL, NULL);
 }
 
 /* Somewhere in the stream.  false: the writer did not get there. */
@@ -317,7 +344,10 @@ static bool kill_server(struct run *r)
     bool came = reaches(&shared->made, shared->made + BETWEEN / 2);
     long sure = r->cut > 0 ? server_log_bytes(r->s) : 0;
 
-    came = came && reaches(&shared->made, shared->made + BETWEEN / 2 + draw(300));
+    struct written w = {.now = sure};
+    came = came && reaches_watching(&shared->made, shared->made + BETWEEN / 2 + draw(300), r, &w);
+    if (w.before > sure)
+        sure = w.before;
     server_kill(r->s);
     shared->down = true;
     if (r->cut > 0) {
