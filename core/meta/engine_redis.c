@@ -150,22 +150,35 @@ static int redis_call(struct engine *e, const struct op_env *env, const struct o
 
 /* --- ids -------------------------------------------------------------------------------------- */
 
+/* A server that lost everything gets no counter. */
+static const char add_script[] =
+    "return redis.call('EXISTS', KEYS[1]) == 1 and redis.call('INCRBY', KEYS[2], ARGV[1])\n";
+
 /* Adds n to a counter; *last is its value then.  Repeating it only loses ids, so it counts as a
  * read. */
 static int add_to_counter(struct rds *r, const char *name, uint64_t n, uint64_t *last)
 {
     struct rds_reply *reply;
-    char key[KEY_MAX], number[24];
+    char keys[2][KEY_MAX], number[24];
     int64_t v;
 
-    size_t len = key_plain(rds_keys(r), name, key);
     snprintf(number, sizeof(number), "%llu", (unsigned long long)n);
-    const struct rds_arg argv[] = {RDS_STR("INCRBY"), {key, len}, RDS_STR(number)};
-    int rc = rds_command(r, RDS_READS, argv, 3, &reply);
+    const struct rds_arg argv[] = {
+        RDS_STR("EVAL"),
+        RDS_STR(add_script),
+        RDS_STR("2"),
+        {keys[0], key_plain(rds_keys(r), "setting", keys[0])},
+        {keys[1], key_plain(rds_keys(r), name, keys[1])},
+        RDS_STR(number),
+    };
+    int rc = rds_command(r, RDS_READS, argv, sizeof(argv) / sizeof(argv[0]), &reply);
     if (rc < 0)
         return rc;
+    bool gone = rds_reply_is_nil(reply);
     rc = rds_reply_int(reply, &v);
     rds_reply_free(reply);
+    if (gone)
+        return rds_fail(r, -ENODATA, "the database holds no volume: `setting` is gone");
     if (rc < 0 || v < (int64_t)n || (uint64_t)v >= INODE_CEILING)
         return rds_fail(r, -EIO, "the counter %s is damaged", name);
     *last = (uint64_t)v;

@@ -11,6 +11,7 @@
 #include <hiredis/hiredis.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -283,24 +284,53 @@ void server_log_cut(const struct server *s, long bytes)
         fatal(s, path);
 }
 
-long server_log_whole(const struct server *s, long bytes)
+/* Its first `bytes` bytes; *n how many there are.  free(). */
+static char *read_log(const struct server *s, long bytes, size_t *n)
 {
-    static const char multi[] = "*1\r\n$5\r\nMULTI\r\n";
     char path[600];
 
     find_log(s, path, sizeof(path));
-    char *text = malloc((size_t)bytes);
+    char *text = malloc((size_t)bytes + 1);
     FILE *f = fopen(path, "r");
-    size_t n = text && f ? fread(text, 1, (size_t)bytes, f) : 0;
-    while (n >= sizeof(multi) &&
-           memcmp(text + n - sizeof(multi) + 1, multi, sizeof(multi) - 1) != 0)
-        n--;
+    *n = text && f ? fread(text, 1, (size_t)bytes, f) : 0;
     if (f)
         fclose(f);
+    return text;
+}
+
+/* Offset of the last one in text; SIZE_MAX: there is none. */
+static size_t last_of(const char *text, size_t n, const char *what)
+{
+    size_t len = strlen(what);
+    for (size_t at = n; at >= len; at--) {
+        if (memcmp(text + at - len, what, len) == 0)
+            return at - len;
+    }
+    return SIZE_MAX;
+}
+
+#define MULTI "*1\r\n$5\r\nMULTI\r\n"
+#define EXEC  "*1\r\n$4\r\nEXEC\r\n"
+
+long server_log_whole(const struct server *s, long bytes)
+{
+    size_t n;
+    char *text = read_log(s, bytes, &n);
+    size_t at = last_of(text, n, MULTI);
     free(text);
-    if (n < sizeof(multi))
+    if (at == SIZE_MAX)
         fatal(s, "no transaction in the append-only file");
-    return (long)(n - sizeof(multi) + 1);
+    return (long)at;
+}
+
+void server_log_mend(const struct server *s)
+{
+    size_t n;
+    char *text = read_log(s, server_log_bytes(s), &n);
+    size_t begins = last_of(text, n, MULTI), ends = last_of(text, n, EXEC);
+    free(text);
+    if (begins != SIZE_MAX && (ends == SIZE_MAX || ends < begins))
+        server_log_cut(s, (long)begins);
 }
 
 const char *server_dir(const struct server *s)

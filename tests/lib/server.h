@@ -35,6 +35,8 @@ void server_log_cut(const struct server *s, long bytes);
  * does not get over another cut within such: it drops the half, but leaves its MULTI in the file,
  * so that the half is done at the next start. */
 long server_log_whole(const struct server *s, long bytes);
+/* The same of a server that was killed in the middle of writing one: that half goes. */
+void server_log_mend(const struct server *s);
 
 const char *server_dir(const struct server *s);
 const char *server_socket(const struct server *s);
