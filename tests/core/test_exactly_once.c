@@ -12,7 +12,6 @@
 #include "tests/lib/volume.h"
 
 #include <CUnit/Basic.h>
-#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -300,53 +299,25 @@ struct crash {
     unsigned kills;
 };
 
-/* The log that commands are appended to now. */
-static void find_log(const char *dir, char *out, size_t len)
-{
-    char sub[300];
-    DIR *d;
-    struct dirent *e;
-
-    snprintf(sub, sizeof sub, "%s/appendonlydir", dir);
-    d = opendir(sub);
-    *out = '\0';
-    while (d != NULL && (e = readdir(d)) != NULL)
-        if (strstr(e->d_name, ".incr.aof") != NULL)
-            snprintf(out, len, "%s/%s", sub, e->d_name);
-    if (d != NULL)
-        closedir(d);
-    if (*out == '\0')
-        fatal("no append-only file");
-}
-
 /* Redis 7.0 leaves the first commands of a transaction in its log when the end of it is lost, and
  * at its next start, but not at this one, does them before what follows.  So no log is ever cut
  * back to what an earlier crash has left. */
 static void keep_log(struct crash *c)
 {
-    char text[4000], log[600];
-    struct stat sb;
+    char text[4000];
 
     while (server_text(c->s, text, sizeof text, "INFO persistence") < 0 ||
            strstr(text, "aof_buffer_length:0\r") == NULL) /* written a moment later */
         nanosleep(&(struct timespec){0, 1000000}, NULL);
-    find_log(server_dir(c->s), log, sizeof log);
-    if (stat(log, &sb) != 0)
-        fatal(log);
-    c->kept = sb.st_size;
+    c->kept = server_log_bytes(c->s);
 }
 
 static void kill_server(struct crash *c)
 {
-    char log[600];
-    struct stat sb;
-
     server_kill(c->s);
     if (c->cut > 0) { /* what the kernel had not written when the power went */
-        find_log(server_dir(c->s), log, sizeof log);
-        if (stat(log, &sb) != 0 ||
-            truncate(log, sb.st_size - c->cut > c->kept ? sb.st_size - c->cut : c->kept))
-            fatal(log);
+        long left = server_log_bytes(c->s) - c->cut;
+        server_log_cut(c->s, left > c->kept ? left : c->kept);
     }
     server_again(c->s);
     c->kills++;
